@@ -1,0 +1,79 @@
+"""Puts a replica together from a genesis, an archive and this participant's keys and journals.
+
+The node and the simulator call the same function: what they differ in is whom they hand the effects to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flockchain.consensus.config import CoreConfig
+from flockchain.crypto.bls import BlsBackend
+from flockchain.duties import DutyConfig, DutyCore, DutyKeys
+from flockchain.primitives.errors import invariant
+from flockchain.replica.epochs import Epochs, Identity
+from flockchain.replica.participant import Participant
+from flockchain.replica.proposer import Pace
+from flockchain.replica.replica import Replica
+from flockchain.runtime import learning_views
+from flockchain.runtime.executive import Executive
+from flockchain.runtime.flock import build_runtime
+from flockchain.runtime.genesis_config import GenesisConfig
+from flockchain.runtime.ledger import Ledger
+from flockchain.storage.archive import Archive
+from flockchain.storage.tree import StateTree
+
+__all__ = ["assemble_replica", "compute_pace"]
+
+_BUSY_MS_MAX = 20  # a leader with work lets a batch gather for this long after the parent
+
+
+def compute_pace(genesis: GenesisConfig) -> Pace:
+    """The chain's pace of blocks."""
+    idle_ms = genesis.consensus.idle_block_ms
+    return Pace(idle_ms=idle_ms, busy_ms=min(idle_ms, _BUSY_MS_MAX))
+
+
+def assemble_replica(
+    genesis: GenesisConfig,
+    bls: BlsBackend,
+    archive: Archive,
+    identity: Identity,
+    now_ms: int,
+    vote_records: Sequence[bytes] = (),
+    duty_keys: DutyKeys | None = None,
+    duty_records: Sequence[bytes] = (),
+) -> Replica:
+    """A replica at the archive's head (an empty archive gets the genesis block first).
+
+    Raises `ForeignChain` if the archive holds another chain.
+    """
+    runtime = build_runtime(genesis, bls)
+    genesis_hash = runtime.genesis_hash
+    archive.initialise(genesis_hash, runtime.genesis_block, runtime.genesis_changes)
+    head = archive.get_head()
+    block = archive.get_block(head.height) if head is not None else None
+    invariant(block is not None, "an archive holds the block of its head")
+    ledger = Ledger(Executive(runtime), archive.state, StateTree.build(archive.iterate_state()), block)  # type: ignore[arg-type]
+    consensus = genesis.consensus
+    config = CoreConfig(
+        genesis_hash=genesis_hash,
+        bls=bls,
+        leader_timeout_ms=consensus.leader_timeout_ms,
+        view_timeout_ms=consensus.view_timeout_ms,
+        retry_ms=consensus.retry_ms,
+    )
+    duties = None
+    if duty_keys is not None:
+        duties = DutyCore(DutyConfig(genesis_hash, bls), duty_keys, learning_views, duty_records)
+    participant = Participant(
+        genesis_hash=genesis_hash,
+        bls=bls,
+        identity=identity,
+        epochs=Epochs(runtime.views, config, identity),
+        pace=compute_pace(genesis),
+        archive=archive,
+        duties=duties,
+        vote_records=vote_records,
+    )
+    return Replica(participant, ledger, now_ms)

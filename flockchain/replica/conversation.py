@@ -1,0 +1,194 @@
+"""What peers say, and what each of it means for this participant.
+
+Decodes frames (adversarial until then), relays what is news, and routes by message type. Decides nothing
+about validity: consensus, sync, the pools and the answers do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from flockchain.consensus import events as core
+from flockchain.crypto.hashing import sha256
+from flockchain.gossip import messages as wire
+from flockchain.gossip.relay import RELAYED_KINDS
+from flockchain.primitives.errors import InvalidInput
+from flockchain.primitives.evidence import EVIDENCE
+from flockchain.primitives.numbers import Epoch, NodeId
+from flockchain.replica import events
+
+if TYPE_CHECKING:
+    from flockchain.replica.replica import Replica
+
+__all__ = ["Conversation"]
+
+_EARLY_MESSAGES_MAX: Final = 256  # of the next epoch, kept until ours ends
+_HANDOVER_EVERY_MS: Final = 500  # per peer that is still in an earlier epoch
+
+
+class Conversation:
+    """The peers' side of a replica."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._early: deque[core.Event] = deque(maxlen=_EARLY_MESSAGES_MAX)
+        self._handed_over_ms: dict[NodeId, int] = {}
+
+    def on_event(self, event: events.PeerConnected | events.PeerGone | events.MessageReceived) -> None:
+        if isinstance(event, events.MessageReceived):
+            self._on_frame(event.peer, event.payload)
+        elif isinstance(event, events.PeerConnected):
+            self._on_connected(event.peer)
+        else:
+            self._on_gone(event.peer)
+
+    def get_status(self) -> wire.StatusMessage:
+        """Where we are."""
+        head = self._replica.ledger.finalized
+        return wire.StatusMessage(head.header.height, head.block_hash, self._replica.epoch, self._replica.view)
+
+    def replay_early(self) -> None:
+        """The next epoch is open: hear what was said of it already."""
+        early, self._early = self._early, deque(maxlen=_EARLY_MESSAGES_MAX)
+        for event in early:
+            self._replica.tell_core(event)
+
+    def _on_connected(self, peer: NodeId) -> None:
+        replica = self._replica
+        replica.relay.on_peer_connected(peer)
+        replica.outbox.send(peer, self.get_status())
+        for message in replica.desk.get_greetings():
+            replica.outbox.send(peer, message)
+        self._tell_neighbours()
+
+    def _on_gone(self, peer: NodeId) -> None:
+        replica = self._replica
+        replica.relay.on_peer_gone(peer)
+        replica.desk.on_source_gone(peer)
+        self._handed_over_ms.pop(peer, None)
+        replica.perform_sync(replica.sync.on_peer_gone(peer, replica.now_ms))
+        self._tell_neighbours()
+
+    def _tell_neighbours(self) -> None:
+        neighbours = tuple(wire.Neighbour(peer, "") for peer in self._replica.relay.peers)
+        self._replica.outbox.forward(self._replica.relay.peers, wire.encode_message(wire.NeighboursMessage(neighbours)))
+
+    def _on_frame(self, peer: NodeId, payload: bytes) -> None:
+        replica = self._replica
+        try:
+            message = wire.decode_message(payload)
+            kind = wire.compute_message_kind(payload)
+        except InvalidInput as error:
+            replica.outbox.penalise(peer, str(error))
+            return
+        if kind in RELAYED_KINDS:
+            targets = replica.relay.on_received(peer, sha256(payload), replica.now_ms)
+            if targets is None:
+                return
+            replica.outbox.forward(targets, payload)
+        _ON_MESSAGE[type(message)](self, peer, message)
+
+    def _on_proposal(self, peer: NodeId, message: wire.ProposalMessage) -> None:
+        epoch = message.proposal.block.header.epoch
+        self._to_core(peer, epoch, core.ProposalReceived(message.proposal, peer))
+
+    def _on_vote(self, peer: NodeId, message: wire.VoteMessage) -> None:
+        self._to_core(peer, message.vote.epoch, core.VoteReceived(message.vote, peer))
+
+    def _on_certificate(self, peer: NodeId, message: wire.CertificateMessage) -> None:
+        self._to_core(peer, message.certificate.epoch, core.CertificateReceived(message.certificate, peer))
+
+    def _on_certificates(self, peer: NodeId, message: wire.CertificatesReply) -> None:
+        for certificate in message.certificates:
+            self._to_core(peer, certificate.epoch, core.CertificateReceived(certificate, peer))
+
+    def _to_core(self, peer: NodeId, epoch: Epoch, event: core.Event) -> None:
+        ours = self._replica.core.epoch
+        if epoch == ours:
+            self._replica.tell_core(event)
+        elif epoch == ours + 1:
+            self._early.append(event)
+        elif epoch < ours:
+            self._hand_over(peer, epoch)
+
+    def _hand_over(self, peer: NodeId, epoch: Epoch) -> None:
+        """`peer` is still in an epoch that is over: show it the finalization that ended it."""
+        now_ms = self._replica.now_ms
+        if now_ms - self._handed_over_ms.get(peer, -_HANDOVER_EVERY_MS) < _HANDOVER_EVERY_MS:
+            return
+        certificate = self._replica.answers.find_handover(epoch)
+        if certificate is not None:
+            self._handed_over_ms[peer] = now_ms
+            self._replica.outbox.send(peer, wire.CertificatesReply((certificate,)))
+
+    def _on_extrinsics(self, peer: NodeId, message: wire.ExtrinsicsMessage) -> None:
+        replica = self._replica
+        if replica.admission.add_from_peer(replica.ledger.finalized.state, message.extrinsics):
+            replica.outbox.penalise(peer, "an extrinsic is malformed or its signature is wrong")
+        replica.on_new_work()
+
+    def _on_learning(self, peer: NodeId, message: wire.LearningMessage) -> None:
+        if self._replica.desk.on_items(message.items, peer):
+            self._replica.on_new_work()
+
+    def _on_aggregate_vote(self, peer: NodeId, message: wire.AggregateVoteMessage) -> None:
+        if self._replica.desk.on_vote(message.vote, peer):
+            self._replica.on_new_work()
+
+    def _on_status(self, peer: NodeId, message: wire.StatusMessage) -> None:
+        replica = self._replica
+        replica.perform_sync(replica.sync.on_status(peer, message.height, replica.now_ms))
+
+    def _on_blocks_request(self, peer: NodeId, message: wire.BlocksRequest) -> None:
+        blocks, certificate = self._replica.answers.find_blocks(message.from_height, message.count)
+        self._replica.outbox.send(peer, wire.BlocksReply(blocks, certificate))
+
+    def _on_blocks(self, peer: NodeId, message: wire.BlocksReply) -> None:
+        replica = self._replica
+        replica.perform_sync(replica.sync.on_blocks(peer, message.blocks, message.certificate, replica.now_ms))
+
+    def _on_block_request(self, peer: NodeId, message: wire.BlockRequest) -> None:
+        block = self._replica.answers.find_block(message.block_hash)
+        if block is not None:
+            self._replica.outbox.send(peer, wire.BlockReply(block))
+        else:
+            self._replica.tell_core(core.BlockRequested(message.block_hash, peer))
+
+    def _on_block(self, peer: NodeId, message: wire.BlockReply) -> None:
+        self._to_core(peer, message.block.header.epoch, core.BlockReceived(message.block, peer))
+
+    def _on_certificates_request(self, peer: NodeId, message: wire.CertificatesRequest) -> None:
+        self._to_core(peer, message.epoch, core.CertificatesRequested(message.from_view, peer))
+
+    def _on_evidence(self, peer: NodeId, message: wire.EvidenceMessage) -> None:
+        try:
+            EVIDENCE.decode(message.evidence)
+        except InvalidInput as error:
+            self._replica.outbox.penalise(peer, str(error))
+            return
+        if self._replica.proposer.add_evidence(message.evidence):
+            self._replica.on_new_work()
+
+    def _on_neighbours(self, peer: NodeId, message: wire.NeighboursMessage) -> None:
+        self._replica.relay.on_neighbours(peer, (neighbour.node_id for neighbour in message.neighbours))
+
+
+_ON_MESSAGE: Final[Mapping[type, Callable[[Conversation, NodeId, Any], None]]] = {
+    wire.ProposalMessage: Conversation._on_proposal,
+    wire.VoteMessage: Conversation._on_vote,
+    wire.CertificateMessage: Conversation._on_certificate,
+    wire.ExtrinsicsMessage: Conversation._on_extrinsics,
+    wire.LearningMessage: Conversation._on_learning,
+    wire.AggregateVoteMessage: Conversation._on_aggregate_vote,
+    wire.StatusMessage: Conversation._on_status,
+    wire.BlocksRequest: Conversation._on_blocks_request,
+    wire.BlocksReply: Conversation._on_blocks,
+    wire.BlockRequest: Conversation._on_block_request,
+    wire.BlockReply: Conversation._on_block,
+    wire.CertificatesRequest: Conversation._on_certificates_request,
+    wire.CertificatesReply: Conversation._on_certificates,
+    wire.EvidenceMessage: Conversation._on_evidence,
+    wire.NeighboursMessage: Conversation._on_neighbours,
+}

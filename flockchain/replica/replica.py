@@ -1,0 +1,317 @@
+"""One participant of the chain: events in, effects out, and who handles what in between.
+
+This file is a table. It routes each event to the core that decides (consensus, the runtime behind the
+ledger, the pools, sync, duties) and turns what they answer into effects for the host, in an order that
+is a contract (`effects.py`). The node and the simulator drive this same class.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from flockchain.consensus import effects as asked
+from flockchain.consensus import events as core
+from flockchain.consensus.core import Core
+from flockchain.consensus.guard import GUARD_RECORD
+from flockchain.crypto.signing import compute_reveal_bytes
+from flockchain.crypto.voting import verify_certificate
+from flockchain.gossip import messages as wire
+from flockchain.gossip.relay import Relay
+from flockchain.primitives.errors import InvalidInput, Refused, invariant
+from flockchain.primitives.evidence import EVIDENCE
+from flockchain.primitives.limits import CERTIFICATES_PER_REPLY_MAX
+from flockchain.primitives.numbers import Epoch, View
+from flockchain.primitives.vote import Certificate
+from flockchain.replica import effects as out
+from flockchain.replica import events
+from flockchain.replica.admission import Admission
+from flockchain.replica.answers import Answers
+from flockchain.replica.conversation import Conversation
+from flockchain.replica.outbox import Outbox
+from flockchain.replica.participant import GossipTick, Participant, ProposeTick, SyncTick, ViewTimer
+from flockchain.replica.proposer import Assignment, Proposer
+from flockchain.runtime.extrinsics import CheckedExtrinsic
+from flockchain.runtime.ledger import ExecutedBlock, Ledger
+from flockchain.sync import core as sync
+
+__all__ = ["Replica"]
+
+_GOSSIP_MS: Final = 10  # extrinsics gather for this long before they are passed on
+_SYNC_MS: Final = 500
+_STATUS_EVERY_TICKS: Final = 2
+
+
+class FutureBlock(Refused):
+    """A proposal whose timestamp our clock has not reached."""
+
+
+class Replica:
+    """Deterministic: equal events in equal order give equal effects. `on_event` never raises for a peer's nonsense."""
+
+    def __init__(self, participant: Participant, ledger: Ledger, now_ms: int) -> None:
+        self.participant = participant
+        self.ledger = ledger
+        self.relay = Relay()
+        self.outbox = Outbox(self.relay)
+        self.admission = Admission(ledger.executive)
+        self.desk = participant.build_desk()
+        self.proposer = Proposer(ledger, self.admission, self.desk, participant.pace, participant.identity.account)
+        self.answers = Answers(participant.archive, ledger, participant.epochs)
+        self.conversation = Conversation(self)
+        self.now_ms = now_ms
+        head = ledger.finalized
+        self.sync = sync.SyncCore(
+            participant.sync_config, self._verify_certificate, head.header.height, head.block_hash, now_ms
+        )
+        self.view = View(0)
+        self._ticks = 0
+        self._is_gossip_due = False
+        self._todo: deque[tuple[Core, core.Event]] = deque()
+        self.core = self._open_core()
+
+    # Reading
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch that consensus is in."""
+        return self.participant.epochs.compute_open_epoch(self.ledger.finalized.header.height)
+
+    def require_admissible(self, raw: bytes) -> CheckedExtrinsic:
+        """What an API needs before `ExtrinsicsSubmitted`: raises `InvalidInput` or `Refused` with the reason."""
+        return self.admission.require_admissible(self.ledger.finalized.state, raw)
+
+    # Events
+
+    def on_event(self, event: events.ReplicaEvent, now_ms: int) -> list[out.ReplicaEffect]:
+        """Handle one event at `now_ms`. All effects are to be performed, in order, before the next call."""
+        self.now_ms = self.outbox.now_ms = now_ms
+        self.ledger.settle()
+        _ON_EVENT[type(event)](self, event)
+        return self.outbox.take()
+
+    def _on_started(self, _: events.Started) -> None:
+        self._hand_over_head()
+        self.tell_core(core.Started())
+        self._work_through()
+        self._perform_learning(self.desk.on_finalized(self.ledger.finalized.state, self.ledger.finalized.header.height))
+        self.outbox.set_timer(SyncTick(), _SYNC_MS)
+
+    def _on_extrinsics(self, event: events.ExtrinsicsSubmitted) -> None:
+        for checked in event.extrinsics:
+            try:
+                self.admission.add(self.ledger.finalized.state, checked, is_ours=True)
+            except Refused:
+                continue  # the pool changed since it was admitted
+        self.on_new_work()
+
+    def _on_timer(self, event: events.TimerFired) -> None:
+        timer = event.timer
+        if isinstance(timer, ViewTimer):
+            if timer.epoch == self.core.epoch:
+                self.tell_core(core.TimerFired(timer.timer))
+        elif isinstance(timer, ProposeTick):
+            self._propose_if_due()
+        elif isinstance(timer, GossipTick):
+            self._is_gossip_due = False
+            for batch in self.admission.take_unsent():
+                self.outbox.broadcast(wire.ExtrinsicsMessage(batch))
+        else:
+            self._on_sync_tick()
+        self._work_through()
+
+    def _on_sync_tick(self) -> None:
+        self.outbox.set_timer(SyncTick(), _SYNC_MS)
+        self._ticks += 1
+        if self._ticks % _STATUS_EVERY_TICKS == 0:
+            self.outbox.broadcast(self.conversation.get_status())
+        self.perform_sync(self.sync.on_timer(self.now_ms))
+
+    def _on_work_done(self, event: events.WorkDone) -> None:
+        self._perform_learning(self.desk.on_work_done(event.result))
+        self.on_new_work()
+
+    def _on_peer(self, event: events.PeerConnected | events.PeerGone | events.MessageReceived) -> None:
+        self.conversation.on_event(event)
+        self._work_through()
+
+    # Consensus
+
+    def tell_core(self, event: core.Event) -> None:
+        """Queue an event for the current epoch's core."""
+        self._todo.append((self.core, event))
+
+    def on_new_work(self) -> None:
+        """Something waits for a block or for gossip."""
+        if self.admission.has_unsent and not self._is_gossip_due:
+            self._is_gossip_due = True
+            self.outbox.set_timer(GossipTick(), _GOSSIP_MS)
+        self._propose_if_due()
+        self._work_through()
+
+    def _work_through(self) -> None:
+        while self._todo:
+            target, event = self._todo.popleft()
+            if target is not self.core:
+                continue  # its epoch ended
+            for effect in target.on_event(event):
+                _ON_CORE_EFFECT[type(effect)](self, effect)
+
+    def _journal(self, effect: asked.Journal) -> None:
+        self.outbox.add(out.PersistVote(GUARD_RECORD.encode(effect.record)))
+
+    def _check(self, effect: asked.CheckBlock) -> None:
+        is_valid = self._is_valid(effect)
+        self.tell_core(core.BlockChecked(effect.view, effect.block_hash, is_valid))
+
+    def _is_valid(self, effect: asked.CheckBlock) -> bool:
+        """V1-V5 and everything else of a block is its execution; the clock is ours to compare with."""
+        try:
+            executed = self.ledger.execute(effect.block)
+            self._require_timely(executed)
+        except (InvalidInput, Refused) as error:
+            self.outbox.add(out.BlockRefused(effect.block_hash, str(error)))
+            return False
+        return True
+
+    def _require_timely(self, executed: ExecutedBlock) -> None:
+        latest_ms = self.now_ms + self.participant.pace.drift_max_ms
+        if executed.header.timestamp_ms > latest_ms:
+            raise FutureBlock("block is ahead of our clock", timestamp_ms=executed.header.timestamp_ms, now=self.now_ms)
+
+    def _assign(self, effect: asked.BuildBlock) -> None:
+        keys = self.participant.identity.keys
+        invariant(keys is not None, "only a validator with keys is asked to build", view=effect.view)
+        message = compute_reveal_bytes(self.participant.genesis_hash, self.core.epoch, effect.view)
+        reveal = self.participant.bls.sign(keys.secret_key, message)  # type: ignore[union-attr]
+        self.proposer.assignment = Assignment(self.core.epoch, effect.view, effect.parent_hash, reveal)
+        self._propose_if_due()
+
+    def _propose_if_due(self) -> None:
+        assignment = self.proposer.assignment
+        if assignment is None:
+            return
+        wait_ms = self.proposer.compute_wait_ms(self.now_ms)
+        if wait_ms > 0:
+            self.outbox.set_timer(ProposeTick(), wait_ms)
+            return
+        block = self.proposer.build(self.now_ms)
+        answer = core.BuildFailed(assignment.view) if block is None else core.BlockBuilt(assignment.view, block)
+        self.tell_core(answer)
+
+    def _enter_view(self, effect: asked.EnteredView) -> None:
+        self.view = effect.view
+        if self.proposer.assignment is not None and self.proposer.assignment.view != effect.view:
+            self.proposer.assignment = None
+        self.outbox.add(out.ViewEntered(self.core.epoch, effect.view))
+
+    def _finalize(self, effect: asked.FinalizeBlocks) -> None:
+        self._commit(self.ledger.finalize(effect.block_hashes[-1]), effect.certificate)
+
+    def _commit(self, executed: list[ExecutedBlock], certificate: Certificate) -> None:
+        """Everything that follows from finality: disk first, then pools, duties, sync, and the next epoch."""
+        if not executed:
+            return
+        self.outbox.add(out.CommitBlocks(tuple(executed), certificate))
+        head = executed[-1]
+        for item in executed:
+            self.admission.on_finalized(head.state, item.block)
+        self._perform_learning(self.desk.on_finalized(head.state, head.header.height))
+        if self.participant.epochs.compute_last_height(self.core.epoch) == head.header.height:
+            self.core = self._open_core()
+            self.tell_core(core.Started())
+            self.conversation.replay_early()
+        self.perform_sync(self.sync.on_head(head.header.height, head.block_hash, self.now_ms))
+
+    def _open_core(self) -> Core:
+        head = self.ledger.finalized
+        epochs = self.participant.epochs
+        epoch = epochs.compute_open_epoch(head.header.height)
+        anchor_hash = self.answers.get_anchor_hash(epoch)
+        self.proposer.assignment = None
+        return epochs.open(head.state, epoch, anchor_hash, self.participant.vote_records)
+
+    def _hand_over_head(self) -> None:
+        """After a restart in mid-epoch: tell the core which block was final."""
+        head = self.ledger.finalized
+        if head.header.height > self.participant.epochs.compute_anchor_height(self.core.epoch):
+            certificate = self.participant.archive.get_certificate(head.header.height)
+            invariant(certificate is not None, "the stored head is certified", height=head.header.height)
+            self.tell_core(core.SyncedTo(head.block, certificate))  # type: ignore[arg-type]
+
+    # Sync
+
+    def perform_sync(self, effects: Iterable[sync.SyncEffect]) -> None:
+        """Do what the sync core asks for."""
+        for effect in effects:
+            if isinstance(effect, sync.RequestBlocks):
+                self.outbox.send(effect.peer, wire.BlocksRequest(effect.from_height, effect.count))
+            elif isinstance(effect, sync.BlamePeer):
+                self.outbox.add(out.Penalise(effect.peer, effect.reason))
+            else:
+                self._apply_synced(effect)
+
+    def _apply_synced(self, effect: sync.ApplyBlocks) -> None:
+        try:
+            for block in effect.blocks:
+                self.ledger.execute(block)
+        except (InvalidInput, Refused) as error:
+            self.perform_sync(self.sync.on_apply_failed(effect.peer, str(error), self.now_ms))
+            return
+        synced = self.core
+        self._commit(self.ledger.finalize(effect.block_hashes[-1]), effect.certificate)
+        if synced is self.core:
+            self.tell_core(core.SyncedTo(effect.blocks[-1], effect.certificate))
+
+    def _verify_certificate(self, certificate: Certificate) -> bool:
+        validators = self.participant.epochs.find_validators(self.ledger.finalized.state, certificate.epoch)
+        return validators is not None and verify_certificate(
+            self.participant.bls, self.participant.genesis_hash, validators, certificate
+        )
+
+    def _perform_learning(self, answer: tuple[list[out.PersistDuty | out.Work], list[wire.PeerMessage]]) -> None:
+        work, gossip = answer
+        self.outbox.add(*work)
+        for message in gossip:
+            self.outbox.broadcast(message)
+
+    def _report(self, effect: asked.ReportEvidence) -> None:
+        evidence = EVIDENCE.encode(effect.evidence)
+        if self.proposer.add_evidence(evidence):
+            self.outbox.broadcast(wire.EvidenceMessage(evidence))
+
+
+_ON_EVENT: Final[Mapping[type, Callable[[Replica, Any], None]]] = {
+    events.Started: Replica._on_started,
+    events.PeerConnected: Replica._on_peer,
+    events.PeerGone: Replica._on_peer,
+    events.MessageReceived: Replica._on_peer,
+    events.ExtrinsicsSubmitted: Replica._on_extrinsics,
+    events.TimerFired: Replica._on_timer,
+    events.WorkDone: Replica._on_work_done,
+}
+
+_ON_CORE_EFFECT: Final[Mapping[type, Callable[[Replica, Any], None]]] = {
+    asked.Journal: Replica._journal,
+    asked.BroadcastProposal: lambda self, effect: self.outbox.broadcast(wire.ProposalMessage(effect.proposal)),
+    asked.BroadcastVote: lambda self, effect: self.outbox.broadcast(wire.VoteMessage(effect.vote)),
+    asked.BroadcastCertificate: lambda self, effect: self.outbox.broadcast(wire.CertificateMessage(effect.certificate)),
+    asked.SendCertificates: lambda self, effect: self.outbox.send(
+        effect.peer, wire.CertificatesReply(effect.certificates[:CERTIFICATES_PER_REPLY_MAX])
+    ),
+    asked.SendBlock: lambda self, effect: self.outbox.send(effect.peer, wire.BlockReply(effect.block)),
+    asked.BuildBlock: Replica._assign,
+    asked.CheckBlock: Replica._check,
+    asked.FinalizeBlocks: Replica._finalize,
+    asked.SetTimer: lambda self, effect: self.outbox.set_timer(
+        ViewTimer(self.core.epoch, effect.timer), effect.after_ms
+    ),
+    asked.RequestCertificates: lambda self, effect: self.outbox.ask_someone(
+        wire.CertificatesRequest(self.core.epoch, effect.from_view)
+    ),
+    asked.RequestBlock: lambda self, effect: self.outbox.ask_someone(wire.BlockRequest(effect.block_hash)),
+    asked.ReportEvidence: Replica._report,
+    asked.BlamePeer: lambda self, effect: self.outbox.penalise(effect.peer, effect.reason),
+    asked.EnteredView: Replica._enter_view,
+}

@@ -1,0 +1,43 @@
+"""No two finalized blocks at a height; a node's finalized chain has no gap and never falls; roots are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from flockchain.primitives.numbers import Hash, NodeId
+from flockchain.replica.effects import CommitBlocks, ReplicaEffect
+from flockchain.sim.checkers.checker import Violation
+
+if TYPE_CHECKING:
+    from flockchain.sim.sim_node import SimNode
+
+__all__ = ["Agreement"]
+
+
+class Agreement:
+    """Remembers the first block and root that anybody finalized at each height."""
+
+    def __init__(self) -> None:
+        self._by_height: dict[int, tuple[Hash, Hash]] = {}
+        self._heights: dict[NodeId, int] = {}
+
+    def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
+        return ()
+
+    def on_committed(self, node: SimNode, effect: CommitBlocks) -> Iterable[Violation]:
+        for executed in effect.executed:
+            header = executed.block.header
+            seen = (executed.block_hash, header.state_root)
+            first = self._by_height.setdefault(header.height, seen)
+            if first != seen:
+                yield Violation("agreement", f"two blocks at height {header.height}")
+            if header.height != self._heights.get(node.node_id, 0) + 1:
+                yield Violation("continuity", f"height {header.height} after {self._heights.get(node.node_id, 0)}")
+            self._heights[node.node_id] = header.height
+
+    def on_end(self, nodes: Sequence[SimNode]) -> Iterable[Violation]:
+        for node in nodes:
+            head = node.archive.get_head()
+            if head is not None and head.height and self._by_height[head.height][0] != head.block_hash:
+                yield Violation("agreement", f"the disk disagrees at height {head.height}")

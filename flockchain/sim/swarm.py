@@ -1,0 +1,25 @@
+"""Many worlds, one after another or several at a time. The order of the reports is that of the seeds."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from flockchain.sim.world import WorldReport, run_world
+
+__all__ = ["run_swarm"]
+
+
+def run_swarm(
+    first: int, last: int, template: Path, profile: str = "swarm", jobs: int = 1, crypto: str = "fast"
+) -> Iterator[WorldReport]:
+    """The reports of the seeds `first` to `last`, both included, as they are ready."""
+    seeds = range(first, last + 1)
+    run = partial(run_world, template=template, profile=profile, crypto=crypto)
+    if jobs == 1:
+        yield from map(run, seeds)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap(run, seeds, chunksize=4)
