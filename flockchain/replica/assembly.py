@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from flockchain.consensus.config import CoreConfig
 from flockchain.crypto.bls import BlsBackend
 from flockchain.duties import DutyConfig, DutyCore, DutyKeys
+from flockchain.gossip.relay import RelayConfig
 from flockchain.primitives.errors import invariant
 from flockchain.replica.epochs import Epochs, Identity
 from flockchain.replica.participant import Participant
@@ -75,5 +76,6 @@ def assemble_replica(
         archive=archive,
         duties=duties,
         vote_records=vote_records,
+        relay_config=RelayConfig(seen_ms=max(1, consensus.retry_ms // 2)),  # what is said again must travel again
     )
     return Replica(participant, ledger, now_ms)

@@ -91,11 +91,14 @@ class Conversation:
         _ON_MESSAGE[type(message)](self, peer, message)
 
     def _on_proposal(self, peer: NodeId, message: wire.ProposalMessage) -> None:
-        epoch = message.proposal.block.header.epoch
-        self._to_core(peer, epoch, core.ProposalReceived(message.proposal, peer))
+        proposal = message.proposal
+        header = proposal.block.header
+        leader = self._replica.core.get_leader(proposal.view) if header.epoch == self._replica.core.epoch else None
+        self._to_core(peer, header.epoch, core.ProposalReceived(proposal, self._get_author(peer, leader)))
 
     def _on_vote(self, peer: NodeId, message: wire.VoteMessage) -> None:
-        self._to_core(peer, message.vote.epoch, core.VoteReceived(message.vote, peer))
+        vote = message.vote
+        self._to_core(peer, vote.epoch, core.VoteReceived(vote, self._get_author(peer, vote.signer)))
 
     def _on_certificate(self, peer: NodeId, message: wire.CertificateMessage) -> None:
         self._to_core(peer, message.certificate.epoch, core.CertificateReceived(message.certificate, peer))
@@ -103,6 +106,12 @@ class Conversation:
     def _on_certificates(self, peer: NodeId, message: wire.CertificatesReply) -> None:
         for certificate in message.certificates:
             self._to_core(peer, certificate.epoch, core.CertificateReceived(certificate, peer))
+
+    def _get_author(self, peer: NodeId, signer: int | None) -> NodeId | None:
+        """`peer`, if the message is its own: a neighbour that relays unverified words of others is not to blame."""
+        validators = self._replica.core.validators.validators
+        is_author = signer is not None and signer < len(validators) and validators[signer].node_id == peer
+        return peer if is_author else None
 
     def _to_core(self, peer: NodeId, epoch: Epoch, event: core.Event) -> None:
         ours = self._replica.core.epoch

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from flockchain.consensus.timers import Timer
 from flockchain.crypto.bls import BlsBackend
 from flockchain.duties import DutyCore
-from flockchain.primitives.numbers import Epoch, Hash
+from flockchain.gossip.relay import RelayConfig
+from flockchain.primitives.numbers import Epoch, Hash, View
 from flockchain.replica.answers import ArchiveReader
 from flockchain.replica.epochs import Epochs, Identity
 from flockchain.replica.learning_desk import LearningDesk
 from flockchain.replica.proposer import Pace
 from flockchain.sync.core import SyncConfig
 
-__all__ = ["GossipTick", "Participant", "ProposeTick", "SyncTick", "ViewTimer"]
+__all__ = ["CheckTick", "GossipTick", "Participant", "ProposeTick", "SyncTick", "ViewTimer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Participant:
     duties: DutyCore | None = None
     vote_records: Sequence[bytes] = ()
     sync_config: SyncConfig = field(default_factory=SyncConfig)
+    relay_config: RelayConfig = field(default_factory=RelayConfig)
 
     def build_desk(self) -> LearningDesk:
         return LearningDesk(self.genesis_hash, self.bls, self.duties)
@@ -50,6 +52,15 @@ class ViewTimer:
 @dataclass(frozen=True, slots=True)
 class ProposeTick:
     """The pace allows our block now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTick:
+    """A block's timestamp is reached by our clock: its execution may be believed now."""
+
+    epoch: Epoch
+    view: View
+    block_hash: Hash
 
 
 @dataclass(frozen=True, slots=True)

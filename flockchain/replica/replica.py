@@ -30,7 +30,7 @@ from flockchain.replica.admission import Admission
 from flockchain.replica.answers import Answers
 from flockchain.replica.conversation import Conversation
 from flockchain.replica.outbox import Outbox
-from flockchain.replica.participant import GossipTick, Participant, ProposeTick, SyncTick, ViewTimer
+from flockchain.replica.participant import CheckTick, GossipTick, Participant, ProposeTick, SyncTick, ViewTimer
 from flockchain.replica.proposer import Assignment, Proposer
 from flockchain.runtime.extrinsics import CheckedExtrinsic
 from flockchain.runtime.ledger import ExecutedBlock, Ledger
@@ -43,17 +43,13 @@ _SYNC_MS: Final = 500
 _STATUS_EVERY_TICKS: Final = 2
 
 
-class FutureBlock(Refused):
-    """A proposal whose timestamp our clock has not reached."""
-
-
 class Replica:
     """Deterministic: equal events in equal order give equal effects. `on_event` never raises for a peer's nonsense."""
 
     def __init__(self, participant: Participant, ledger: Ledger, now_ms: int) -> None:
         self.participant = participant
         self.ledger = ledger
-        self.relay = Relay()
+        self.relay = Relay(participant.relay_config)
         self.outbox = Outbox(self.relay)
         self.admission = Admission(ledger.executive)
         self.desk = participant.build_desk()
@@ -111,6 +107,9 @@ class Replica:
         if isinstance(timer, ViewTimer):
             if timer.epoch == self.core.epoch:
                 self.tell_core(core.TimerFired(timer.timer))
+        elif isinstance(timer, CheckTick):
+            if timer.epoch == self.core.epoch:
+                self.tell_core(core.BlockChecked(timer.view, timer.block_hash, is_valid=True))
         elif isinstance(timer, ProposeTick):
             self._propose_if_due()
         elif isinstance(timer, GossipTick):
@@ -162,23 +161,18 @@ class Replica:
         self.outbox.add(out.PersistVote(GUARD_RECORD.encode(effect.record)))
 
     def _check(self, effect: asked.CheckBlock) -> None:
-        is_valid = self._is_valid(effect)
-        self.tell_core(core.BlockChecked(effect.view, effect.block_hash, is_valid))
-
-    def _is_valid(self, effect: asked.CheckBlock) -> bool:
         """V1-V5 and everything else of a block is its execution; the clock is ours to compare with."""
         try:
             executed = self.ledger.execute(effect.block)
-            self._require_timely(executed)
         except (InvalidInput, Refused) as error:
             self.outbox.add(out.BlockRefused(effect.block_hash, str(error)))
-            return False
-        return True
-
-    def _require_timely(self, executed: ExecutedBlock) -> None:
-        latest_ms = self.now_ms + self.participant.pace.drift_max_ms
-        if executed.header.timestamp_ms > latest_ms:
-            raise FutureBlock("block is ahead of our clock", timestamp_ms=executed.header.timestamp_ms, now=self.now_ms)
+            self.tell_core(core.BlockChecked(effect.view, effect.block_hash, is_valid=False))
+            return
+        early_ms = executed.header.timestamp_ms - self.participant.pace.drift_max_ms - self.now_ms
+        if early_ms > 0:  # ahead of our clock: no vote before its time
+            self.outbox.set_timer(CheckTick(self.core.epoch, effect.view, effect.block_hash), early_ms)
+            return
+        self.tell_core(core.BlockChecked(effect.view, effect.block_hash, is_valid=True))
 
     def _assign(self, effect: asked.BuildBlock) -> None:
         keys = self.participant.identity.keys

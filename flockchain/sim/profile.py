@@ -12,10 +12,13 @@ from flockchain.sim.network import NetworkFaults
 if TYPE_CHECKING:
     from flockchain.sim.world import World
 
-__all__ = ["PROFILES", "Crash", "FaultPlan", "Partition", "draw_plan"]
+__all__ = ["BYZANTINE", "PROFILES", "Crash", "FaultPlan", "Partition", "draw_plan"]
 
 PROFILES: Final = ("calm", "swarm")
-_BYZANTINE: Final = ("equivocating_leader", "double_voter", "withholder", "invalid_proposer")
+BYZANTINE: Final = (
+    "double_voter", "equivocating_leader", "false_revealer", "impostor", "invalid_proposer", "lone_certifier",
+    "root_forger", "withholder",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,17 @@ class FaultPlan:
 
 
 def draw_plan(profile: str, rng: random.Random, nodes: int = 4) -> FaultPlan:
-    """The fate of one seed. Raises `InvalidInput` for an unknown profile."""
+    """The fate of one seed. Raises `InvalidInput` for an unknown profile.
+
+    "calm" has no faults, "swarm" draws its own of every kind; an adversary's name is a calm network with that adversary.
+    """
+    if profile in BYZANTINE:
+        return FaultPlan(NetworkFaults(), 25_000, 20_000, 500, rng.randrange(nodes), profile, (), ())
     if profile not in PROFILES:
-        raise InvalidInput("there is no such profile", profile=profile, profiles=", ".join(PROFILES))
+        known = ", ".join((*PROFILES, *BYZANTINE))
+        raise InvalidInput("there is no such profile", profile=profile, profiles=known)
     if profile == "calm":
-        return FaultPlan(NetworkFaults(), 2_000, 4_000, 500, None, "", (), ())
+        return FaultPlan(NetworkFaults(), 2_000, 20_000, 500, None, "", (), ())
     faults_ms = rng.randint(4_000, 8_000)
     network = NetworkFaults(
         loss_permille=rng.choice((0, 20, 100, 250)),
@@ -83,5 +92,5 @@ def draw_plan(profile: str, rng: random.Random, nodes: int = 4) -> FaultPlan:
         for _ in range(rng.randrange(3))
     )
     return FaultPlan(
-        network, faults_ms, 20_000, rng.randint(100, 1_500), byzantine, rng.choice(_BYZANTINE), crashes, partitions
+        network, faults_ms, 20_000, rng.randint(100, 1_500), byzantine, rng.choice(BYZANTINE), crashes, partitions
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flockchain.consensus.config import ConsensusKeys
 from flockchain.duties import DutyKeys
-from flockchain.primitives.numbers import AccountId, NodeId
+from flockchain.primitives.numbers import ZERO_HASH, AccountId, Hash, NodeId
 from flockchain.replica import effects as out
 from flockchain.replica import events
 from flockchain.replica.assembly import assemble_replica
@@ -43,6 +43,10 @@ class SimNode:
     @property
     def node_id(self) -> NodeId:
         return self.secrets.node_id
+
+    @property
+    def genesis_hash(self) -> Hash:
+        return self.archive.get_genesis_hash() or ZERO_HASH
 
     @property
     def account(self) -> AccountId:

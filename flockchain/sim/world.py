@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flockchain.crypto.bls import BlsBackend, get_default_backend
-from flockchain.primitives.numbers import NodeId
+from flockchain.primitives.numbers import Hash, NodeId
 from flockchain.replica import effects as out
 from flockchain.replica import events
 from flockchain.runtime.dev_keys import derive_dev_keys
@@ -45,6 +45,7 @@ class WorldReport:
     trace_hash: str
     finalized_heights: tuple[int, ...]
     marks: dict[str, int]
+    refusals: tuple[str, ...]  # why honest nodes did not notarize blocks, each reason once
 
 
 @dataclass
@@ -62,6 +63,7 @@ class World:
     checkers: list[Checker] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
+    forged: set[Hash] = field(default_factory=set)  # blocks that an adversary made to break a rule
 
     def __post_init__(self) -> None:
         self._digest = sha256()
@@ -153,6 +155,7 @@ class World:
             trace_hash=self.trace_hash,
             finalized_heights=tuple(self._get_heights()),
             marks=dict(sorted(self.marks.items())),
+            refusals=tuple(sorted({item.reason for node in self.nodes for item in node.refused})),
         )
 
     def _heal(self) -> None:

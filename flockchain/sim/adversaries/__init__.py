@@ -8,7 +8,11 @@ from typing import Final
 from flockchain.sim.adversaries.adversary import Adversary
 from flockchain.sim.adversaries.double_voter import DoubleVoter
 from flockchain.sim.adversaries.equivocating_leader import EquivocatingLeader
+from flockchain.sim.adversaries.false_revealer import FalseRevealer
+from flockchain.sim.adversaries.impostor import Impostor
 from flockchain.sim.adversaries.invalid_proposer import InvalidProposer
+from flockchain.sim.adversaries.lone_certifier import LoneCertifier
+from flockchain.sim.adversaries.root_forger import RootForger
 from flockchain.sim.adversaries.withholder import Withholder
 
 __all__ = ["ADVERSARIES", "Adversary"]
@@ -16,6 +20,10 @@ __all__ = ["ADVERSARIES", "Adversary"]
 ADVERSARIES: Final[Mapping[str, Callable[[], Adversary]]] = {
     "double_voter": DoubleVoter,
     "equivocating_leader": EquivocatingLeader,
+    "false_revealer": FalseRevealer,
+    "impostor": Impostor,
     "invalid_proposer": InvalidProposer,
+    "lone_certifier": LoneCertifier,
+    "root_forger": RootForger,
     "withholder": Withholder,
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flockchain.crypto.hashing import compute_block_hash, sha256
-from flockchain.gossip import messages as wire
-from flockchain.primitives.vote import VoteKind
-from flockchain.replica.effects import ReplicaEffect, SendMessage
-from flockchain.sim.adversaries.adversary import forge_vote
+from flockchain.crypto.hashing import sha256
+from flockchain.primitives.block import Block
+from flockchain.replica.effects import ReplicaEffect
+from flockchain.sim.adversaries.bad_proposal import spoil_proposals
+from flockchain.storage.overlay import StateReader
 
 if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
@@ -18,22 +18,11 @@ __all__ = ["InvalidProposer"]
 
 
 class InvalidProposer:
-    """Names another post-state in every block that it proposes first."""
+    """Names another post-state in every block that it proposes."""
 
     def apply(self, node: SimNode, effects: list[ReplicaEffect]) -> list[ReplicaEffect]:
-        return [self._spoil(node, effect) if isinstance(effect, SendMessage) else effect for effect in effects]
+        return spoil_proposals(node, effects, "invalid proposal", _name_another_root)
 
-    def _spoil(self, node: SimNode, effect: SendMessage) -> SendMessage:
-        message = wire.decode_message(effect.payload)
-        if not isinstance(message, wire.ProposalMessage) or node.replica is None:
-            return effect
-        proposal = message.proposal
-        header = proposal.block.header
-        if header.view != proposal.view or header.proposer != node.account:
-            return effect
-        spoiled = replace(header, state_root=sha256(header.state_root))
-        signer = node.replica.core.leader
-        vote = forge_vote(node, VoteKind.NOTARIZE, header.epoch, header.view, compute_block_hash(spoiled), signer)
-        forged = replace(proposal, block=replace(proposal.block, header=spoiled), signature=vote.signature)
-        node.world.mark("invalid proposal")
-        return SendMessage(effect.peers, wire.encode_message(wire.ProposalMessage(forged)))
+
+def _name_another_root(node: SimNode, block: Block, state: StateReader) -> Block:
+    return replace(block, header=replace(block.header, state_root=sha256(block.header.state_root)))

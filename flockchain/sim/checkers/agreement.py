@@ -1,4 +1,7 @@
-"""No two finalized blocks at a height; a node's finalized chain has no gap and never falls; roots are equal."""
+"""No two finalized blocks at a height, and none that an adversary made to break a rule.
+
+A node's finalized chain has no gap and never falls, and state roots are equal.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,8 @@ class Agreement:
             if header.height != self._heights.get(node.node_id, 0) + 1:
                 yield Violation("continuity", f"height {header.height} after {self._heights.get(node.node_id, 0)}")
             self._heights[node.node_id] = header.height
+            if executed.block_hash in node.world.forged:
+                yield Violation("validity", f"a block made to break a rule was finalized at height {header.height}")
 
     def on_end(self, nodes: Sequence[SimNode]) -> Iterable[Violation]:
         for node in nodes:

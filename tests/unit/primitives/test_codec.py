@@ -11,8 +11,23 @@ from hypothesis import strategies as st
 
 from flockchain.primitives.block import BLOCK
 from flockchain.primitives.codec import (
-    BOOL, I64, U8, U16, U32, U64, U128, DecodeError, EncodeError, EnumOf, FixedBytes, ListOf, OptionOf, Text, UnionOf,
-    VarBytes, struct,
+    BOOL,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    DecodeError,
+    EncodeError,
+    EnumOf,
+    FixedBytes,
+    ListOf,
+    OptionOf,
+    Text,
+    UnionOf,
+    VarBytes,
+    struct,
 )  # fmt: skip
 from flockchain.primitives.evidence import EVIDENCE
 from flockchain.primitives.extrinsic import SIGNED_EXTRINSIC

@@ -1,0 +1,54 @@
+# Every target sets up what it needs. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed
+PIP_FLAGS ?=
+PYTEST_FLAGS ?= -n 2 --dist loadfile
+DEVNET_FLAGS ?= --validators 4 --trainers 8 --rounds 5 --attack backdoor:3 --seed 7
+DEVNET_HOME ?= .devnet
+
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.DEFAULT_GOAL := help
+.PHONY: help install devnet test check format bench constraints clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## build .venv with everything for development
+
+# torch is named in the same command as peft: peft alone would pull in a build of torch with several GB of CUDA.
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt "torch==2.13.0" -e ".[ml,dev]"
+	@touch $(STAMP)
+
+devnet: $(STAMP)  ## four validators, eight trainers (three plant a backdoor), five rounds, on this machine
+	$(BIN)/flockchain devnet up $(DEVNET_FLAGS) --home $(DEVNET_HOME) --report $(DEVNET_HOME)/report.json --force
+
+test: $(STAMP)  ## run every test
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+check: $(STAMP)  ## formatting, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=.:ml $(BIN)/lint-imports
+
+format: $(STAMP)  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## measure transfers and finality with four validators
+	$(BIN)/python tools/bench_chain.py
+
+constraints: $(STAMP)  ## write constraints.txt from .venv
+	@{ echo "# Exact versions that are known to work together on CPython 3.11. Used by \`make install\`; written by \`make constraints\`."; \
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -v ' @ ' | sed -E 's/^([A-Za-z0-9_.-]+==[^+]+)\+.*/\1/'; } > constraints.txt.new
+	@mv constraints.txt.new constraints.txt
+
+clean:  ## remove what was built and run, but not .venv
+	rm -rf build dist .devnet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,102 @@
+"""`flockchain sim`: run the node's own code on seeded networks and check that it agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flockchain.cli.exit_codes import CheckFailed, UserMistake
+from flockchain.cli.output import Output, OutputFormat, print_note, print_record
+
+if TYPE_CHECKING:
+    from flockchain.sim.world import WorldReport
+
+__all__ = ["app", "parse_seeds", "run"]
+
+app = typer.Typer(name="sim", help="Seeded networks that run the node's own code.", no_args_is_help=True)
+
+
+@app.callback()
+def _sim() -> None:
+    """Seeded networks that run the node's own code."""
+
+
+@app.command("run")
+def run(
+    seeds: Annotated[str, typer.Option("--seeds", metavar="A..B", help="Seeds to run, both included.")] = "1..20",
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes at a time.")] = 1,
+    profile: Annotated[str, typer.Option("--profile", help="What goes wrong: calm, or swarm.")] = "swarm",
+    crypto: Annotated[str, typer.Option("--crypto", help="fast: simulated signatures; real: BLS.")] = "fast",
+    output: Output = OutputFormat.HUMAN,
+) -> None:
+    """Run one world a seed; the same seed gives the same trace hash. Exit code 8 if a check does not hold."""
+    from flockchain.devnet.shipped_chains import find_shipped_genesis
+    from flockchain.sim.swarm import run_swarm
+
+    first, last = parse_seeds(seeds)
+    if crypto not in ("fast", "real"):
+        raise UserMistake("signatures are fast or real", got=crypto)
+    reports = []
+    for report in run_swarm(first, last, find_shipped_genesis("minimal"), profile, jobs, crypto):
+        reports.append(report)
+        if report.violations and output is OutputFormat.HUMAN:
+            print_note(f"seed {report.seed}: {'; '.join(report.violations)}")
+    summary = _summarise(reports)
+    if output is OutputFormat.JSON:
+        print_record(summary, output)
+    else:
+        _print_summary(reports)
+    broken = [report.seed for report in reports if report.violations]
+    if broken:
+        raise CheckFailed(
+            "agreement or progress was broken", seeds=len(broken), replay=f"flockchain sim run --seeds {broken[0]}"
+        )
+
+
+def parse_seeds(text: str) -> tuple[int, int]:
+    """`A..B`, both included, or one number."""
+    first, dots, last = text.partition("..")
+    try:
+        bounds = int(first), int(last if dots else first)
+    except ValueError:
+        raise UserMistake("seeds are written A..B, both included", got=text) from None
+    if bounds[0] < 0 or bounds[1] < bounds[0]:
+        raise UserMistake("seeds go from a number to the same or a greater one", got=text)
+    return bounds
+
+
+def _summarise(reports: Sequence[WorldReport]) -> dict[str, object]:
+    """Lists in the order of the seeds; a world's height is the least of its nodes'."""
+    return {
+        "seeds": [report.seed for report in reports],
+        "violations": [
+            {"seed": report.seed, "violation": violation} for report in reports for violation in report.violations
+        ],
+        "trace_hashes": [report.trace_hash for report in reports],
+        "finalized_heights": [min(report.finalized_heights) for report in reports],
+        "finalized_heights_by_node": [report.finalized_heights for report in reports],
+        "marks": _add_up(reports),
+    }
+
+
+def _print_summary(reports: Sequence[WorldReport]) -> None:
+    heights = sorted(min(report.finalized_heights) for report in reports)
+    record = {
+        "seeds": f"{reports[0].seed}..{reports[-1].seed}",
+        "violations": sum(len(report.violations) for report in reports),
+        "least height": heights[0],
+        "median height": heights[len(heights) // 2],
+        "marks": ", ".join(f"{name} {count}" for name, count in _add_up(reports).items()),
+    }
+    print_record(record, OutputFormat.HUMAN)
+
+
+def _add_up(reports: Sequence[WorldReport]) -> dict[str, int]:
+    """How often each thing that a test wants to see happened, over all worlds."""
+    total: dict[str, int] = {}
+    for report in reports:
+        for name, count in report.marks.items():
+            total[name] = total.get(name, 0) + count
+    return dict(sorted(total.items()))

@@ -1,0 +1,20 @@
+"""`flockchain start`: run a node until it is told to stop."""
+
+from __future__ import annotations
+
+import typer
+
+from flockchain.cli.connection import HomeOption, resolve_home
+from flockchain.cli.exit_codes import NotFound
+
+__all__ = ["start"]
+
+
+def start(home: HomeOption = None) -> None:
+    """Run the node of a folder until SIGTERM or Ctrl-C. It logs to standard error."""
+    folder = resolve_home(home)
+    if not (folder / "node.toml").exists():
+        raise NotFound("there is no node in this folder", home=folder, hint=f"flockchain init --home {folder}")
+    from flockchain.node.app import run_node
+
+    raise typer.Exit(run_node(folder))

@@ -1,0 +1,226 @@
+"""The bytes of an update and of an aggregate: a canonical subset of safetensors.
+
+A file is what the safetensors library writes for these tensors with no metadata: a header length (u64, little-endian),
+a JSON header padded with spaces to a multiple of 8 bytes, then the tensors' little-endian integers in ascending
+order of name with no gaps. Names, shapes and dtype follow from the task's adapter, so the header is a function of
+the adapter: a file is accepted only if its header is that header, byte for byte. There is one encoding of a value.
+
+Tensors: "<module>.lora_A" [rank, in_features] and "<module>.lora_B" [out_features, rank]. An FFA update holds only
+lora_B (that is ΔB). Updates are int16. Aggregates are int32; in STACK mode their rank is a multiple of the task's.
+
+It knows shapes and bytes; not scales, not what the numbers mean.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flockchain.primitives.errors import InvalidInput
+from flockchain.primitives.learning import AdapterMode, AdapterSpec
+from flockchain.primitives.limits import UPDATES_PER_ROUND_MAX
+
+__all__ = [
+    "HEADER_BYTES_MAX", "AdapterFileError", "DtypeError", "HeaderError", "LengthError", "NamesError", "NotAdapterError",
+    "ShapeError", "Tensors", "compute_aggregate_bytes", "compute_aggregate_header", "compute_update_bytes",
+    "compute_update_header", "decode_aggregate", "decode_update", "encode_aggregate", "encode_update",
+]  # fmt: skip
+
+Tensors = dict[str, NDArray[Any]]
+Shapes = dict[str, tuple[int, int]]
+
+HEADER_BYTES_MAX = 1024 * 1024  # what is parsed to say what is wrong; an accepted header is compared, never parsed
+_ALIGNMENT = 8
+_LENGTH_BYTES = 8
+_UPDATE = ("I16", np.dtype("<i2"))
+_AGGREGATE = ("I32", np.dtype("<i4"))
+
+
+class AdapterFileError(InvalidInput):
+    """Bytes or tensors that are not an update (or an aggregate) of this task's adapter."""
+
+
+class NotAdapterError(AdapterFileError):
+    """The bytes are not a safetensors file at all: a pickle, an archive, text, noise."""
+
+
+class HeaderError(AdapterFileError):
+    """A readable header that is not in the canonical form."""
+
+
+class NamesError(AdapterFileError):
+    """A tensor is missing, or one is there that the task does not have."""
+
+
+class ShapeError(AdapterFileError):
+    """A tensor has another shape (so another rank) than the task's."""
+
+
+class DtypeError(AdapterFileError):
+    """A tensor has another dtype than this kind of file."""
+
+
+class LengthError(AdapterFileError):
+    """The data is shorter or longer than its header says."""
+
+
+def compute_update_bytes(spec: AdapterSpec) -> int:
+    """The size of every update of this adapter: exactly this many bytes."""
+    return _compute_file_bytes(_compute_update_shapes(spec), *_UPDATE)
+
+
+def compute_aggregate_bytes(spec: AdapterSpec, updates: int) -> int:
+    """The size of an aggregate of `updates` updates (FFA: the same for any number)."""
+    return _compute_file_bytes(_compute_aggregate_shapes(spec, _stack_factor(spec, updates)), *_AGGREGATE)
+
+
+def compute_update_header(spec: AdapterSpec) -> bytes:
+    """The length and header that every update of this adapter starts with."""
+    return _compute_header(_compute_update_shapes(spec), *_UPDATE)
+
+
+def compute_aggregate_header(spec: AdapterSpec, updates: int) -> bytes:
+    """The length and header of an aggregate of `updates` updates."""
+    return _compute_header(_compute_aggregate_shapes(spec, _stack_factor(spec, updates)), *_AGGREGATE)
+
+
+def decode_update(data: bytes, spec: AdapterSpec) -> Tensors:
+    """The int16 tensors of an update, by name ascending, read-only.
+
+    Raises an `AdapterFileError` that says what differs from the task's adapter.
+    """
+    return _decode(data, _compute_update_shapes(spec), *_UPDATE)
+
+
+def encode_update(tensors: Mapping[str, NDArray[Any]], spec: AdapterSpec) -> bytes:
+    """The canonical bytes of an update: int16 tensors with exactly the adapter's names and shapes."""
+    return _encode(tensors, _compute_update_shapes(spec), *_UPDATE)
+
+
+def decode_aggregate(data: bytes, spec: AdapterSpec) -> Tensors:
+    """The int32 tensors of an aggregate, by name ascending, read-only. STACK: of any number of updates."""
+    factor = 1 if spec.mode is AdapterMode.FFA else _find_stack_factor(data, spec)
+    return _decode(data, _compute_aggregate_shapes(spec, factor), *_AGGREGATE)
+
+
+def encode_aggregate(tensors: Mapping[str, NDArray[Any]], spec: AdapterSpec) -> bytes:
+    """The canonical bytes of an aggregate: int32 tensors. STACK: the rank says how many updates it holds."""
+    factor = 1
+    if spec.mode is AdapterMode.STACK:
+        first = tensors.get(f"{spec.modules[0].name}.lora_A")
+        factor = max(1, len(first) // spec.rank) if first is not None and first.ndim == 2 else 1
+    return _encode(tensors, _compute_aggregate_shapes(spec, factor), *_AGGREGATE)
+
+
+def _stack_factor(spec: AdapterSpec, updates: int) -> int:
+    return 1 if spec.mode is AdapterMode.FFA else updates
+
+
+def _compute_update_shapes(spec: AdapterSpec) -> Shapes:
+    return _compute_shapes(spec, spec.rank)
+
+
+def _compute_aggregate_shapes(spec: AdapterSpec, factor: int) -> Shapes:
+    return _compute_shapes(spec, spec.rank * factor)
+
+
+def _compute_shapes(spec: AdapterSpec, rank: int) -> Shapes:
+    shapes: Shapes = {}
+    for module in spec.modules:
+        if spec.mode is AdapterMode.STACK:
+            shapes[f"{module.name}.lora_A"] = (rank, module.in_features)
+        shapes[f"{module.name}.lora_B"] = (module.out_features, rank)
+    return dict(sorted(shapes.items()))
+
+
+def _compute_header(shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) -> bytes:
+    entries: dict[str, dict[str, object]] = {}
+    offset = 0
+    for name, (rows, columns) in shapes.items():
+        end = offset + rows * columns * dtype.itemsize
+        entries[name] = {"dtype": dtype_name, "shape": [rows, columns], "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    padded = text + b" " * (-len(text) % _ALIGNMENT)
+    return len(padded).to_bytes(_LENGTH_BYTES, "little") + padded
+
+
+def _compute_file_bytes(shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) -> int:
+    values = sum(rows * columns for rows, columns in shapes.values())
+    return len(_compute_header(shapes, dtype_name, dtype)) + values * dtype.itemsize
+
+
+def _encode(tensors: Mapping[str, NDArray[Any]], shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) -> bytes:
+    _require_names(set(tensors), shapes)
+    parts = [_compute_header(shapes, dtype_name, dtype)]
+    for name, shape in shapes.items():
+        tensor = tensors[name]
+        if tensor.dtype.newbyteorder("<") != dtype:
+            raise DtypeError("a tensor has the wrong dtype", tensor=name, wanted=dtype_name, got=str(tensor.dtype))
+        if tensor.shape != shape:
+            raise ShapeError("a tensor has the wrong shape", tensor=name, wanted=shape, got=tensor.shape)
+        parts.append(np.ascontiguousarray(tensor.astype(dtype, copy=False)).tobytes())
+    return b"".join(parts)
+
+
+def _decode(data: bytes, shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) -> Tensors:
+    header = _compute_header(shapes, dtype_name, dtype)
+    if data[: len(header)] != header:
+        raise _explain_header(data, shapes, dtype_name)
+    wanted = _compute_file_bytes(shapes, dtype_name, dtype)
+    if len(data) != wanted:
+        raise LengthError("the file is not as long as its header says", wanted=wanted, got=len(data))
+    tensors: Tensors = {}
+    offset = len(header)
+    for name, (rows, columns) in shapes.items():
+        tensors[name] = np.frombuffer(data, dtype, rows * columns, offset).reshape(rows, columns)
+        offset += rows * columns * dtype.itemsize
+    return tensors
+
+
+def _find_stack_factor(data: bytes, spec: AdapterSpec) -> int:
+    """How many updates a stack's size says it holds; a wrong guess is refused by the comparison of headers."""
+    for factor in range(1, UPDATES_PER_ROUND_MAX + 1):
+        if len(data) <= compute_aggregate_bytes(spec, factor):
+            return factor
+    return UPDATES_PER_ROUND_MAX
+
+
+def _require_names(names: set[str], shapes: Shapes) -> None:
+    extra = sorted(names - set(shapes))
+    missing = sorted(set(shapes) - names)
+    if extra or missing:
+        raise NamesError("the tensors are not the task's", extra=_shorten(extra), missing=_shorten(missing))
+
+
+def _shorten(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _explain_header(data: bytes, shapes: Shapes, dtype_name: str) -> AdapterFileError:
+    """Why a header is not the canonical one, as the error to raise. Bounded work on any bytes."""
+    length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+    if len(data) < _LENGTH_BYTES or length > min(HEADER_BYTES_MAX, len(data) - _LENGTH_BYTES):
+        return NotAdapterError("the bytes do not start with a safetensors header", size_bytes=len(data))
+    try:
+        entries = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length].decode("utf-8"))
+    except (ValueError, RecursionError):
+        return NotAdapterError("the header is not JSON", header_bytes=length)
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        return NotAdapterError("the header is not an object of tensors", header_bytes=length)
+    try:
+        _require_names(set(entries), shapes)
+    except NamesError as error:
+        return error
+    for name, shape in shapes.items():
+        if entries[name].get("dtype") != dtype_name:
+            got = str(entries[name].get("dtype"))[:16]
+            return DtypeError("a tensor has the wrong dtype", tensor=name, wanted=dtype_name, got=got)
+        if entries[name].get("shape") != list(shape):
+            got = str(entries[name].get("shape"))[:64]
+            return ShapeError("a tensor has the wrong shape", tensor=name, wanted=list(shape), got=got)
+    return HeaderError("the header is not in canonical form: order, offsets, spaces or metadata", header_bytes=length)

@@ -1,0 +1,235 @@
+"""What peers say to one another, and its canonical bytes.
+
+Knows the shape of every message and how large it may be. Does not know what a message means: whether
+a vote is worth anything is the consensus core's to say, whom to pass it on to is `relay`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+from flockchain.primitives.block import BLOCK, EVIDENCE_BYTES_MAX, Block
+from flockchain.primitives.codec import HASH, U16, U64, DecodeError, ListOf, OptionOf, Struct, Text, UnionOf, VarBytes
+from flockchain.primitives.codec import struct as codec_of
+from flockchain.primitives.learning import AGGREGATE_VOTE, LEARNING_ITEM, AggregateVote, LearningItem
+from flockchain.primitives.limits import (
+    CERTIFICATES_PER_REPLY_MAX,
+    EXTRINSIC_BYTES_MAX,
+    FRAME_BYTES_MAX,
+    GOSSIP_BATCH_MAX,
+    LEARNING_ITEMS_PER_BLOCK_MAX,
+    PEERS_MAX,
+    SYNC_BLOCKS_PER_REPLY_MAX,
+)
+from flockchain.primitives.numbers import Epoch, Hash, Height, NodeId, View
+from flockchain.primitives.vote import CERTIFICATE, PROPOSAL, VOTE, Certificate, Proposal, Vote
+
+__all__ = [
+    "ADDRESS_BYTES_MAX", "AggregateVoteMessage", "BlockReply", "BlockRequest", "BlocksReply", "BlocksRequest",
+    "CertificateMessage", "CertificatesReply", "CertificatesRequest", "EvidenceMessage", "ExtrinsicsMessage",
+    "LearningMessage", "MessageKind", "Neighbour", "NeighboursMessage", "PeerMessage", "ProposalMessage",
+    "StatusMessage", "VoteMessage", "compute_message_kind", "decode_message", "encode_message",
+]  # fmt: skip
+
+ADDRESS_BYTES_MAX: Final = 128
+
+
+class MessageKind(IntEnum):
+    """The tag of each message: the first byte of its encoding. Append-only."""
+
+    PROPOSAL = 0
+    VOTE = 1
+    CERTIFICATE = 2
+    EXTRINSICS = 3
+    LEARNING = 4
+    AGGREGATE_VOTE = 5
+    STATUS = 6
+    BLOCKS_REQUEST = 7
+    BLOCKS_REPLY = 8
+    BLOCK_REQUEST = 9
+    BLOCK_REPLY = 10
+    CERTIFICATES_REQUEST = 11
+    CERTIFICATES_REPLY = 12
+    EVIDENCE = 13
+    NEIGHBOURS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalMessage:
+    """A leader's block for its view."""
+
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class VoteMessage:
+    """One consensus vote."""
+
+    vote: Vote
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateMessage:
+    """One consensus certificate."""
+
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class ExtrinsicsMessage:
+    """Signed extrinsics that wait for a block, each in its canonical bytes."""
+
+    extrinsics: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LearningMessage:
+    """Items that wait for a block's learning section."""
+
+    items: tuple[LearningItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateVoteMessage:
+    """One committee member's signature over its round's aggregate."""
+
+    vote: AggregateVote
+
+
+@dataclass(frozen=True, slots=True)
+class StatusMessage:
+    """Where the sender is: its finalized head, and the view that its consensus is in."""
+
+    height: Height
+    finalized_hash: Hash
+    epoch: Epoch
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksRequest:
+    """Finalized blocks from `from_height`, at most `count` of them."""
+
+    from_height: Height
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksReply:
+    """Consecutive finalized blocks of one epoch, and the finalization of the last of them.
+
+    `certificate` is None when the frame was full before the next certified height: the rest follows on request.
+    No blocks at all: the sender cannot serve that height.
+    """
+
+    blocks: tuple[Block, ...]
+    certificate: Certificate | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRequest:
+    """The block with this hash, notarized or finalized."""
+
+    block_hash: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReply:
+    """A block that was asked for by its hash."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesRequest:
+    """The certificates that lead from `from_view` of an epoch to where the receiver is."""
+
+    epoch: Epoch
+    from_view: View
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesReply:
+    """Certificates in ascending order of view."""
+
+    certificates: tuple[Certificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceMessage:
+    """One encoded `Evidence`, so that any leader can put it into a block."""
+
+    evidence: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A node that the sender is connected to, and where it says that it listens (empty: it does not say)."""
+
+    node_id: NodeId
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeighboursMessage:
+    """Every direct connection of the sender; replaces what it said before."""
+
+    neighbours: tuple[Neighbour, ...]
+
+
+PeerMessage = (
+    ProposalMessage | VoteMessage | CertificateMessage | ExtrinsicsMessage | LearningMessage | AggregateVoteMessage
+    | StatusMessage | BlocksRequest | BlocksReply | BlockRequest | BlockReply | CertificatesRequest
+    | CertificatesReply | EvidenceMessage | NeighboursMessage
+)  # fmt: skip
+
+_NEIGHBOUR = codec_of(Neighbour, node_id=HASH, address=Text(ADDRESS_BYTES_MAX))
+_CODECS: Final[Mapping[MessageKind, Struct[Any]]] = {
+    MessageKind.PROPOSAL: codec_of(ProposalMessage, proposal=PROPOSAL),
+    MessageKind.VOTE: codec_of(VoteMessage, vote=VOTE),
+    MessageKind.CERTIFICATE: codec_of(CertificateMessage, certificate=CERTIFICATE),
+    MessageKind.EXTRINSICS: codec_of(
+        ExtrinsicsMessage, extrinsics=ListOf(VarBytes(EXTRINSIC_BYTES_MAX), GOSSIP_BATCH_MAX)
+    ),
+    MessageKind.LEARNING: codec_of(LearningMessage, items=ListOf(LEARNING_ITEM, LEARNING_ITEMS_PER_BLOCK_MAX)),
+    MessageKind.AGGREGATE_VOTE: codec_of(AggregateVoteMessage, vote=AGGREGATE_VOTE),
+    MessageKind.STATUS: codec_of(StatusMessage, height=U64, finalized_hash=HASH, epoch=U64, view=U64),
+    MessageKind.BLOCKS_REQUEST: codec_of(BlocksRequest, from_height=U64, count=U16),
+    MessageKind.BLOCKS_REPLY: codec_of(
+        BlocksReply, blocks=ListOf(BLOCK, SYNC_BLOCKS_PER_REPLY_MAX), certificate=OptionOf(CERTIFICATE)
+    ),
+    MessageKind.BLOCK_REQUEST: codec_of(BlockRequest, block_hash=HASH),
+    MessageKind.BLOCK_REPLY: codec_of(BlockReply, block=BLOCK),
+    MessageKind.CERTIFICATES_REQUEST: codec_of(CertificatesRequest, epoch=U64, from_view=U64),
+    MessageKind.CERTIFICATES_REPLY: codec_of(
+        CertificatesReply, certificates=ListOf(CERTIFICATE, CERTIFICATES_PER_REPLY_MAX)
+    ),
+    MessageKind.EVIDENCE: codec_of(EvidenceMessage, evidence=VarBytes(EVIDENCE_BYTES_MAX)),
+    MessageKind.NEIGHBOURS: codec_of(NeighboursMessage, neighbours=ListOf(_NEIGHBOUR, PEERS_MAX)),
+}
+_PEER_MESSAGE: Final = UnionOf({int(kind): codec for kind, codec in _CODECS.items()})
+_KINDS: Final = {int(kind): kind for kind in MessageKind}
+
+
+def encode_message(message: PeerMessage) -> bytes:
+    """The canonical bytes of `message`; raises `EncodeError` for a message over a limit."""
+    return _PEER_MESSAGE.encode(message)
+
+
+def decode_message(data: bytes) -> PeerMessage:
+    """The message in `data`; raises `DecodeError` unless it is canonical and within the frame limit."""
+    if len(data) > FRAME_BYTES_MAX:
+        raise DecodeError("frame is over its limit", most=FRAME_BYTES_MAX, got=len(data))
+    message: PeerMessage = _PEER_MESSAGE.decode(data)
+    return message
+
+
+def compute_message_kind(data: bytes) -> MessageKind:
+    """The kind of an encoded message, without decoding it; raises `DecodeError` for an unknown one."""
+    kind = _KINDS.get(data[0]) if data else None
+    if kind is None:
+        raise DecodeError("unknown kind of message", byte=data[0] if data else None)
+    return kind

@@ -1,0 +1,57 @@
+"""The accumulated vote: reputation over rounds, and action only when there is something to act on.
+
+With s the round's score of an update and R its trainer's reputation (0 for a newcomer), in micro-nats:
+
+    R <- min(cap, trunc(4R / 5) + s)        M = sum of max(0, -R) over the round's updates
+    M > mass_threshold: accept those with R >= floor; otherwise accept all.
+
+This is the reference in plain integers of the rule that the chain applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flockchain_ml.aggregation.rule import RoundInput, RoundOutcome, aggregate_updates
+
+__all__ = ["Accumulated", "compute_accepted", "compute_reputations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulated:
+    """Thresholds in micro-nats per token; they belong to a task and are calibrated by rehearsal."""
+
+    name: ClassVar[str] = "accumulated"
+    needs_scores: ClassVar[bool] = True
+
+    reputation_cap: int = 5_000
+    mass_threshold: int = 80_000
+    reputation_floor: int = -10_000
+
+    def aggregate(self, round: RoundInput) -> RoundOutcome:
+        reputations = compute_reputations(round.reputations, round.scores, self.reputation_cap)
+        accepted = compute_accepted(reputations, self.mass_threshold, self.reputation_floor)
+        chosen = [round.updates[index] for index in accepted]
+        return RoundOutcome(accepted, reputations, aggregate_updates(round.spec, round.lineage, chosen))
+
+
+def compute_reputations(before: Sequence[int], scores: Sequence[int], cap: int) -> tuple[int, ...]:
+    """R after the round; the fifth that fades is truncated towards zero."""
+    return tuple(min(cap, _fade(old) + score) for old, score in zip(before, scores, strict=True))
+
+
+def compute_accepted(reputations: Sequence[int], mass_threshold: int, reputation_floor: int) -> tuple[int, ...]:
+    """The positions of the accepted updates, ascending."""
+    mass = sum(max(0, -reputation) for reputation in reputations)
+    return tuple(
+        index
+        for index, reputation in enumerate(reputations)
+        if mass <= mass_threshold or reputation >= reputation_floor
+    )
+
+
+def _fade(reputation: int) -> int:
+    faded = 4 * abs(reputation) // 5
+    return faded if reputation >= 0 else -faded

@@ -1,0 +1,32 @@
+"""Rows of prompt and answer: four templated domains, any JSONL, seeded partitions.
+
+A new domain is one file and one line in `DOMAINS`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flockchain_ml.data.arithmetic import ARITHMETIC
+from flockchain_ml.data.domain import Domain
+from flockchain_ml.data.partition import compute_seed, generate_shard, generate_suite, is_held_out
+from flockchain_ml.data.rows import (
+    Row,
+    RowInvalid,
+    decode_row,
+    decode_suite,
+    encode_row,
+    encode_suite,
+    read_rows,
+    write_rows,
+)
+from flockchain_ml.data.sentiment import SENTIMENT
+from flockchain_ml.data.strings import STRINGS
+from flockchain_ml.data.units import UNITS
+
+__all__ = [
+    "DOMAINS", "Domain", "Row", "RowInvalid", "compute_seed", "decode_row", "decode_suite", "encode_row",
+    "encode_suite", "generate_shard", "generate_suite", "is_held_out", "read_rows", "write_rows",
+]  # fmt: skip
+
+DOMAINS: Final[tuple[Domain, ...]] = (ARITHMETIC, UNITS, STRINGS, SENTIMENT)

@@ -1,0 +1,58 @@
+"""Figures as Markdown: what was run, on what, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["render_machine", "render_table", "render_transfers"]
+
+_HEADINGS = (
+    "offered /s", "final /s", "p50 ms", "p99 ms", "block p50 ms", "block p99 ms", "blocks /s", "nullified",
+    "CPU ms a transfer",
+)  # fmt: skip
+
+
+def render_transfers(figures: Mapping[str, Any]) -> str:
+    """The figures of `tools.bench.transfers`."""
+    rows = [
+        (
+            run["offered_per_s"], run["finalized_per_s"], run["transfer_finality_ms"]["p50"],
+            run["transfer_finality_ms"]["p99"], run["block_finality_ms"]["p50"], run["block_finality_ms"]["p99"],
+            run["blocks_per_s"], run["nullified_views"],
+            round(run["validators_cpu_s"] * 1000 / max(1, run["transfers"]), 2),
+        )
+        for run in figures["runs"]
+    ]  # fmt: skip
+    lost = sum(run["lost"] for run in figures["runs"])
+    lines = [
+        "# Transfers",
+        "",
+        f"{figures['validators']} validators as processes on loopback, {figures['senders']} senders, each transfer",
+        "handed to one node; finality is heard from that node. The load generator shares the cores.",
+        "",
+        f"    {figures['command']}",
+        "",
+        render_machine(figures["machine"]),
+        "",
+        render_table(_HEADINGS, rows),
+        "",
+        f"Transfers that did not become final: {lost}. CPU is that of all validators together.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def render_machine(machine: Mapping[str, Any]) -> str:
+    """One sentence on the machine."""
+    return (
+        f"Machine: {machine['cores']} cores, CPython {machine['python']}, load average {machine['load_1min']} before "
+        f"the run, fsync {machine['fsync_ms']} ms, 20,000 SHA-256 in a Python loop {machine['hash_loop_ms']} ms."
+    )
+
+
+def render_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table in Markdown, numbers to the right."""
+    lines = [" | ".join(headings), " | ".join("---:" for _ in headings)]
+    lines += [" | ".join(str(cell) for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
