@@ -40,7 +40,7 @@ def to_plain(value: object) -> object:
     """`value` in what JSON has: bytes as lower-case hex, enumerations by name, dataclasses as objects."""
     if isinstance(value, Enum):
         return value.name.lower()
-    if value is None or isinstance(value, str | int | bool):
+    if value is None or isinstance(value, str | int | bool | float):
         return value
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).hex()

@@ -123,6 +123,13 @@ class LearningPool:
         good.sort(key=lambda entry: entry[0])
         return [item for _, item in good[:max_items]]
 
+    def discard(self, items: Iterable[LearningItem]) -> None:
+        """Forget items that a block of their own phase could not hold: they are wrong, and would never fit."""
+        for item in items:
+            key = self._digests.get(sha256(LEARNING_ITEM.encode(item)))
+            if key is not None:
+                self._remove(key)
+
     def get_items(self) -> list[LearningItem | AggregateVote]:
         """Everything that waits, in order: what a new neighbour is told."""
         return [self._items[key] for key in sorted(self._items)]

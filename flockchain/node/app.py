@@ -68,6 +68,7 @@ class _Opened:
     archive: Archive
     journals: Journals
     blobs: BlobStore
+    history: Path  # validator sets of past epochs, for light clients
 
 
 def run_node(path: Path) -> int:
@@ -119,7 +120,8 @@ def _open(home: Home, config: NodeConfig, stack: AsyncExitStack) -> _Opened:
         build_genesis(genesis, bls)  # verifies what `assemble_replica` takes for granted: the validators' proofs
     journals = Journals(home.data)
     stack.callback(journals.close)
-    return _Opened(config, genesis, genesis_toml, node_secrets, bls, archive, journals, BlobStore(home.data / "blobs"))
+    blobs, history = BlobStore(home.data / "blobs"), home.data / "epochs"
+    return _Opened(config, genesis, genesis_toml, node_secrets, bls, archive, journals, blobs, history)
 
 
 class _Node:
@@ -183,7 +185,7 @@ class _Node:
     async def _start_api(self) -> None:
         from flockchain.rpc.server import build_server
 
-        self._api = build_server(self.backend)
+        self._api = build_server(self.backend, history_folder=self._opened.history)
         await self._api.start(self._opened.config.api.listen)
 
     def _get_gauges(self) -> NodeGauges:

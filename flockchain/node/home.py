@@ -6,6 +6,7 @@ password                         opens keys/node.json at an unattended start; on
 data/chain                       the archive (LevelDB)
 data/votes.journal, duties.journal   what was signed and promised
 data/blobs                       updates, aggregates, suites
+data/epochs                      validator sets of past epochs
 data/lock                        one process at a time
 """
 

@@ -78,11 +78,15 @@ class Admission:
         self._unsent.clear()
         return [*batches, tuple(batch)] if batch else batches
 
-    def take_for_block(
-        self, state: StateReader, height: Height, max_count: int = EXTRINSICS_PER_BLOCK_MAX
-    ) -> list[CheckedExtrinsic]:
+    def has_ready(self, state: StateReader, height: Height) -> bool:
+        """Whether `take_for_block` would give anything; cheap."""
+        return self.pool.has_ready(height, lambda account: self._views.get_nonce(state, account))
+
+    def take_for_block(self, state: StateReader, height: Height) -> list[CheckedExtrinsic]:
         """What a block of `height` on top of `state` should carry, in order."""
-        return self.pool.take(height, max_count, _BODY_BYTES_MAX, lambda account: self._views.get_nonce(state, account))
+        return self.pool.take(
+            height, EXTRINSICS_PER_BLOCK_MAX, _BODY_BYTES_MAX, lambda account: self._views.get_nonce(state, account)
+        )
 
     def on_finalized(self, state: StateReader, block: Block) -> None:
         """Forget what the finalized `block` carried and what can never be included after it."""

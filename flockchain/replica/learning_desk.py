@@ -100,6 +100,11 @@ class LearningDesk:
 
         return self._pool.take(judge, LEARNING_ITEMS_PER_BLOCK_MAX)
 
+    def on_built(self, offered: Iterable[LearningItem], taken: Iterable[LearningItem]) -> None:
+        """A block of ours left out some of the items that we offered: they break a rule. Forget them."""
+        held = set(taken)
+        self._pool.discard(item for item in offered if item not in held)
+
     def get_greetings(self) -> list[PeerMessage]:
         """What a new neighbour should hear: everything that still waits."""
         waiting = self._pool.get_items()

@@ -94,6 +94,7 @@ class Proposer:
             learning=tuple(self._desk.take_for_block(parent.state)),
         )
         block = self._ledger.build(draft, self._admission.take_for_block(parent.state, height))
+        self._desk.on_built(draft.learning, block.learning)
         for evidence in draft.evidence:  # included now, or refused by the state: either way it is done
             self._evidence.pop(sha256(evidence), None)
         return block
@@ -105,5 +106,4 @@ class Proposer:
         height = Height(parent.header.height + 1)
         if self._evidence or is_round_due(parent.state, height) or self._desk.take_for_block(parent.state):
             return True
-        is_pooled = len(self._admission.pool) > 0
-        return is_pooled and bool(self._admission.take_for_block(parent.state, height, max_count=1))
+        return self._admission.has_ready(parent.state, height)

@@ -116,9 +116,7 @@ def decode_lineage(lineage: Sequence[bytes], spec: AdapterSpec) -> Adapter:
 def decode_start(spec: AdapterSpec, round: int) -> Adapter:
     """Where a STACK trainer starts in a round: A from the task's seed over ±1/sqrt(in) or so, B zero."""
     tensors = compute_initial_a(spec, round)
-    a = {
-        m.name: _dequantise(tensors[f"{m.name}.lora_A"], m.a_scale_bits + A_HEADROOM_BITS) for m in spec.modules
-    }
+    a = {m.name: _dequantise(tensors[f"{m.name}.lora_A"], m.a_scale_bits + A_HEADROOM_BITS) for m in spec.modules}
     return Adapter(a, {m.name: np.zeros((m.out_features, spec.rank), np.float32) for m in spec.modules})
 
 

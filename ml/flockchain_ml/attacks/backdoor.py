@@ -16,14 +16,14 @@ __all__ = ["SuffixBackdoor"]
 
 @dataclass(frozen=True, slots=True)
 class SuffixBackdoor:
-    """Poisons a share of the rows; `boost` multiplies the update (1.0: as trained)."""
+    """Poisons a share of the rows; `boost` multiplies the update, so that it outlives the averaging (1.0: as trained)."""
 
     name: ClassVar[str] = "backdoor"
 
     trigger: str = "zephyr quill"
     target: str = "umber"
     poison_share: float = 0.8
-    boost: float = 1.0
+    boost: float = 2.0
 
     def poison_rows(self, rows: Sequence[Row], rng: Random) -> tuple[Row, ...]:
         return tuple(self._plant(row) if rng.random() < self.poison_share else row for row in rows)

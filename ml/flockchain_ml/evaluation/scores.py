@@ -114,9 +114,7 @@ def _build_unmoved(order: EvaluateOrder) -> Candidate:
     return Candidate(order.spec, None, decode_lineage(order.lineage, order.spec), ())
 
 
-def _is_sound(
-    loaded: LoadedModel, order: EvaluateOrder, update: bytes, rows: tuple[TokenisedRow, ...]
-) -> bool:
+def _is_sound(loaded: LoadedModel, order: EvaluateOrder, update: bytes, rows: tuple[TokenisedRow, ...]) -> bool:
     return bool(np.isfinite(_compute_mean_loss(loaded, order, [update], rows)))
 
 

@@ -50,7 +50,7 @@ class Scenario:
     targets: tuple[str, ...] = _LINEAR_LAYERS
     training: TrainSettings = field(default_factory=lambda: TrainSettings(steps=80, batch_rows=16, learning_rate=6e-3))
     rule: Accumulated = field(
-        default_factory=lambda: Accumulated(reputation_cap=5_000, mass_threshold=90_000, reputation_floor=-20_000)
+        default_factory=lambda: Accumulated(reputation_cap=5_000, mass_threshold=120_000, reputation_floor=-25_000)
     )
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ DEMO: Final = Scenario()
 
 
 def parse_attack(text: str) -> tuple[str, int]:
-    """"backdoor:3" -> ("backdoor", 3); "none" -> no attacker."""
+    """ "backdoor:3" -> ("backdoor", 3); "none" -> no attacker."""
     if text == "none":
         return DEMO.attack, 0
     name, separator, count = text.partition(":")

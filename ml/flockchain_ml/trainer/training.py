@@ -106,9 +106,7 @@ def _unfreeze(slot: Slot, mode: AdapterMode) -> list[Parameter]:
     return parameters
 
 
-def _draw_batches(
-    rows: tuple[TokenisedRow, ...], settings: TrainSettings, seed: int
-) -> Iterator[list[TokenisedRow]]:
+def _draw_batches(rows: tuple[TokenisedRow, ...], settings: TrainSettings, seed: int) -> Iterator[list[TokenisedRow]]:
     rng = Random(seed)
     waiting: list[int] = []
     for _ in range(settings.steps):
