@@ -7,6 +7,7 @@ PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n 2 --dist loadfile
 DEVNET_FLAGS ?= --validators 4 --trainers 8 --rounds 5 --attack backdoor:3 --seed 7
 DEVNET_HOME ?= .devnet
+BENCH_FLAGS ?= --out docs/results/transfers.json
 
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
@@ -42,7 +43,7 @@ format: $(STAMP)  ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 
 bench: $(STAMP)  ## measure transfers and finality with four validators
-	$(BIN)/python tools/bench_chain.py
+	$(BIN)/python -m tools.bench.transfers $(BENCH_FLAGS)
 
 constraints: $(STAMP)  ## write constraints.txt from .venv
 	@{ echo "# Exact versions that are known to work together on CPython 3.11. Used by \`make install\`; written by \`make constraints\`."; \

@@ -68,7 +68,7 @@ class Conversation:
         replica.relay.on_peer_gone(peer)
         replica.desk.on_source_gone(peer)
         self._handed_over_ms.pop(peer, None)
-        replica.perform_sync(replica.sync.on_peer_gone(peer, replica.now_ms))
+        replica.sync.on_peer_gone(peer)
         self._tell_neighbours()
 
     def _tell_neighbours(self) -> None:
@@ -147,16 +147,14 @@ class Conversation:
             self._replica.on_new_work()
 
     def _on_status(self, peer: NodeId, message: wire.StatusMessage) -> None:
-        replica = self._replica
-        replica.perform_sync(replica.sync.on_status(peer, message.height, replica.now_ms))
+        self._replica.sync.on_status(peer, message.height)
 
     def _on_blocks_request(self, peer: NodeId, message: wire.BlocksRequest) -> None:
         blocks, certificate = self._replica.answers.find_blocks(message.from_height, message.count)
         self._replica.outbox.send(peer, wire.BlocksReply(blocks, certificate))
 
     def _on_blocks(self, peer: NodeId, message: wire.BlocksReply) -> None:
-        replica = self._replica
-        replica.perform_sync(replica.sync.on_blocks(peer, message.blocks, message.certificate, replica.now_ms))
+        self._replica.sync.on_blocks(peer, message)
 
     def _on_block_request(self, peer: NodeId, message: wire.BlockRequest) -> None:
         block = self._replica.answers.find_block(message.block_hash)

@@ -50,10 +50,12 @@ class LearningDesk:
         self._duties = duties
         self._pool = LearningPool()
 
-    def on_finalized(self, state: StateReader, height: Height) -> tuple[list[PersistDuty | Work], list[PeerMessage]]:
-        """A finalized state: forget rounds that are over, take up new duties."""
+    def on_finalized(
+        self, state: StateReader, height: Height, *, is_live: bool
+    ) -> tuple[list[PersistDuty | Work], list[PeerMessage]]:
+        """A finalized state: forget rounds that are over; take up duties if it `is_live`, not one from the past."""
         self._pool.forget(lambda task, round_: _is_over(state, task, round_))
-        return self._perform(self._duties.on_finalized(state, height) if self._duties else [])
+        return self._perform(self._duties.on_finalized(state, height) if self._duties and is_live else [])
 
     def on_work_done(self, result: object) -> tuple[list[PersistDuty | Work], list[PeerMessage]]:
         """The result of one of our work orders."""

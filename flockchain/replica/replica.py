@@ -8,7 +8,7 @@ is a contract (`effects.py`). The node and the simulator drive this same class.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from flockchain.consensus import effects as asked
@@ -16,7 +16,6 @@ from flockchain.consensus import events as core
 from flockchain.consensus.core import Core
 from flockchain.consensus.guard import GUARD_RECORD
 from flockchain.crypto.signing import compute_reveal_bytes
-from flockchain.crypto.voting import verify_certificate
 from flockchain.gossip import messages as wire
 from flockchain.gossip.relay import Relay
 from flockchain.primitives.errors import InvalidInput, Refused, invariant
@@ -28,13 +27,13 @@ from flockchain.replica import effects as out
 from flockchain.replica import events
 from flockchain.replica.admission import Admission
 from flockchain.replica.answers import Answers
+from flockchain.replica.catch_up import CatchUp
 from flockchain.replica.conversation import Conversation
 from flockchain.replica.outbox import Outbox
 from flockchain.replica.participant import CheckTick, GossipTick, Participant, ProposeTick, SyncTick, ViewTimer
 from flockchain.replica.proposer import Assignment, Proposer
 from flockchain.runtime.extrinsics import CheckedExtrinsic
 from flockchain.runtime.ledger import ExecutedBlock, Ledger
-from flockchain.sync import core as sync
 
 __all__ = ["Replica"]
 
@@ -57,10 +56,7 @@ class Replica:
         self.answers = Answers(participant.archive, ledger, participant.epochs)
         self.conversation = Conversation(self)
         self.now_ms = now_ms
-        head = ledger.finalized
-        self.sync = sync.SyncCore(
-            participant.sync_config, self._verify_certificate, head.header.height, head.block_hash, now_ms
-        )
+        self.sync = CatchUp(self, now_ms)
         self.view = View(0)
         self._ticks = 0
         self._is_gossip_due = False
@@ -91,7 +87,8 @@ class Replica:
         self._hand_over_head()
         self.tell_core(core.Started())
         self._work_through()
-        self._perform_learning(self.desk.on_finalized(self.ledger.finalized.state, self.ledger.finalized.header.height))
+        head = self.ledger.finalized
+        self._perform_learning(self.desk.on_finalized(head.state, head.header.height, is_live=self.sync.is_live))
         self.outbox.set_timer(SyncTick(), _SYNC_MS)
 
     def _on_extrinsics(self, event: events.ExtrinsicsSubmitted) -> None:
@@ -125,7 +122,7 @@ class Replica:
         self._ticks += 1
         if self._ticks % _STATUS_EVERY_TICKS == 0:
             self.outbox.broadcast(self.conversation.get_status())
-        self.perform_sync(self.sync.on_timer(self.now_ms))
+        self.sync.on_tick()
 
     def _on_work_done(self, event: events.WorkDone) -> None:
         self._perform_learning(self.desk.on_work_done(event.result))
@@ -155,12 +152,12 @@ class Replica:
             if target is not self.core:
                 continue  # its epoch ended
             for effect in target.on_event(event):
-                _ON_CORE_EFFECT[type(effect)](self, effect)
+                _ON_CORE_EFFECT[type(effect)](self, target.epoch, effect)
 
-    def _journal(self, effect: asked.Journal) -> None:
+    def _journal(self, epoch: Epoch, effect: asked.Journal) -> None:
         self.outbox.add(out.PersistVote(GUARD_RECORD.encode(effect.record)))
 
-    def _check(self, effect: asked.CheckBlock) -> None:
+    def _check(self, epoch: Epoch, effect: asked.CheckBlock) -> None:
         """V1-V5 and everything else of a block is its execution; the clock is ours to compare with."""
         try:
             executed = self.ledger.execute(effect.block)
@@ -170,16 +167,16 @@ class Replica:
             return
         early_ms = executed.header.timestamp_ms - self.participant.pace.drift_max_ms - self.now_ms
         if early_ms > 0:  # ahead of our clock: no vote before its time
-            self.outbox.set_timer(CheckTick(self.core.epoch, effect.view, effect.block_hash), early_ms)
+            self.outbox.set_timer(CheckTick(epoch, effect.view, effect.block_hash), early_ms)
             return
         self.tell_core(core.BlockChecked(effect.view, effect.block_hash, is_valid=True))
 
-    def _assign(self, effect: asked.BuildBlock) -> None:
+    def _assign(self, epoch: Epoch, effect: asked.BuildBlock) -> None:
         keys = self.participant.identity.keys
         invariant(keys is not None, "only a validator with keys is asked to build", view=effect.view)
-        message = compute_reveal_bytes(self.participant.genesis_hash, self.core.epoch, effect.view)
+        message = compute_reveal_bytes(self.participant.genesis_hash, epoch, effect.view)
         reveal = self.participant.bls.sign(keys.secret_key, message)  # type: ignore[union-attr]
-        self.proposer.assignment = Assignment(self.core.epoch, effect.view, effect.parent_hash, reveal)
+        self.proposer.assignment = Assignment(epoch, effect.view, effect.parent_hash, reveal)
         self._propose_if_due()
 
     def _propose_if_due(self) -> None:
@@ -194,16 +191,16 @@ class Replica:
         answer = core.BuildFailed(assignment.view) if block is None else core.BlockBuilt(assignment.view, block)
         self.tell_core(answer)
 
-    def _enter_view(self, effect: asked.EnteredView) -> None:
+    def _enter_view(self, epoch: Epoch, effect: asked.EnteredView) -> None:
         self.view = effect.view
         if self.proposer.assignment is not None and self.proposer.assignment.view != effect.view:
             self.proposer.assignment = None
-        self.outbox.add(out.ViewEntered(self.core.epoch, effect.view))
+        self.outbox.add(out.ViewEntered(epoch, effect.view))
 
-    def _finalize(self, effect: asked.FinalizeBlocks) -> None:
-        self._commit(self.ledger.finalize(effect.block_hashes[-1]), effect.certificate)
+    def _finalize(self, epoch: Epoch, effect: asked.FinalizeBlocks) -> None:
+        self.commit(self.ledger.finalize(effect.block_hashes[-1]), effect.certificate)
 
-    def _commit(self, executed: list[ExecutedBlock], certificate: Certificate) -> None:
+    def commit(self, executed: list[ExecutedBlock], certificate: Certificate) -> None:
         """Everything that follows from finality: disk first, then pools, duties, sync, and the next epoch."""
         if not executed:
             return
@@ -211,12 +208,12 @@ class Replica:
         head = executed[-1]
         for item in executed:
             self.admission.on_finalized(head.state, item.block)
-        self._perform_learning(self.desk.on_finalized(head.state, head.header.height))
+        self._perform_learning(self.desk.on_finalized(head.state, head.header.height, is_live=self.sync.is_live))
         if self.participant.epochs.compute_last_height(self.core.epoch) == head.header.height:
             self.core = self._open_core()
             self.tell_core(core.Started())
             self.conversation.replay_early()
-        self.perform_sync(self.sync.on_head(head.header.height, head.block_hash, self.now_ms))
+        self.sync.on_head()
 
     def _open_core(self) -> Core:
         head = self.ledger.finalized
@@ -234,35 +231,7 @@ class Replica:
             invariant(certificate is not None, "the stored head is certified", height=head.header.height)
             self.tell_core(core.SyncedTo(head.block, certificate))  # type: ignore[arg-type]
 
-    # Sync
-
-    def perform_sync(self, effects: Iterable[sync.SyncEffect]) -> None:
-        """Do what the sync core asks for."""
-        for effect in effects:
-            if isinstance(effect, sync.RequestBlocks):
-                self.outbox.send(effect.peer, wire.BlocksRequest(effect.from_height, effect.count))
-            elif isinstance(effect, sync.BlamePeer):
-                self.outbox.add(out.Penalise(effect.peer, effect.reason))
-            else:
-                self._apply_synced(effect)
-
-    def _apply_synced(self, effect: sync.ApplyBlocks) -> None:
-        try:
-            for block in effect.blocks:
-                self.ledger.execute(block)
-        except (InvalidInput, Refused) as error:
-            self.perform_sync(self.sync.on_apply_failed(effect.peer, str(error), self.now_ms))
-            return
-        synced = self.core
-        self._commit(self.ledger.finalize(effect.block_hashes[-1]), effect.certificate)
-        if synced is self.core:
-            self.tell_core(core.SyncedTo(effect.blocks[-1], effect.certificate))
-
-    def _verify_certificate(self, certificate: Certificate) -> bool:
-        validators = self.participant.epochs.find_validators(self.ledger.finalized.state, certificate.epoch)
-        return validators is not None and verify_certificate(
-            self.participant.bls, self.participant.genesis_hash, validators, certificate
-        )
+    # Output
 
     def _perform_learning(self, answer: tuple[list[out.PersistDuty | out.Work], list[wire.PeerMessage]]) -> None:
         work, gossip = answer
@@ -270,7 +239,7 @@ class Replica:
         for message in gossip:
             self.outbox.broadcast(message)
 
-    def _report(self, effect: asked.ReportEvidence) -> None:
+    def _report(self, epoch: Epoch, effect: asked.ReportEvidence) -> None:
         evidence = EVIDENCE.encode(effect.evidence)
         if self.proposer.add_evidence(evidence):
             self.outbox.broadcast(wire.EvidenceMessage(evidence))
@@ -286,26 +255,26 @@ _ON_EVENT: Final[Mapping[type, Callable[[Replica, Any], None]]] = {
     events.WorkDone: Replica._on_work_done,
 }
 
-_ON_CORE_EFFECT: Final[Mapping[type, Callable[[Replica, Any], None]]] = {
+_ON_CORE_EFFECT: Final[Mapping[type, Callable[[Replica, Epoch, Any], None]]] = {
     asked.Journal: Replica._journal,
-    asked.BroadcastProposal: lambda self, effect: self.outbox.broadcast(wire.ProposalMessage(effect.proposal)),
-    asked.BroadcastVote: lambda self, effect: self.outbox.broadcast(wire.VoteMessage(effect.vote)),
-    asked.BroadcastCertificate: lambda self, effect: self.outbox.broadcast(wire.CertificateMessage(effect.certificate)),
-    asked.SendCertificates: lambda self, effect: self.outbox.send(
+    asked.BroadcastProposal: lambda self, _, effect: self.outbox.broadcast(wire.ProposalMessage(effect.proposal)),
+    asked.BroadcastVote: lambda self, _, effect: self.outbox.broadcast(wire.VoteMessage(effect.vote)),
+    asked.BroadcastCertificate: lambda self, _, effect: self.outbox.broadcast(
+        wire.CertificateMessage(effect.certificate)
+    ),
+    asked.SendCertificates: lambda self, _, effect: self.outbox.send(
         effect.peer, wire.CertificatesReply(effect.certificates[:CERTIFICATES_PER_REPLY_MAX])
     ),
-    asked.SendBlock: lambda self, effect: self.outbox.send(effect.peer, wire.BlockReply(effect.block)),
+    asked.SendBlock: lambda self, _, effect: self.outbox.send(effect.peer, wire.BlockReply(effect.block)),
     asked.BuildBlock: Replica._assign,
     asked.CheckBlock: Replica._check,
     asked.FinalizeBlocks: Replica._finalize,
-    asked.SetTimer: lambda self, effect: self.outbox.set_timer(
-        ViewTimer(self.core.epoch, effect.timer), effect.after_ms
+    asked.SetTimer: lambda self, epoch, effect: self.outbox.set_timer(ViewTimer(epoch, effect.timer), effect.after_ms),
+    asked.RequestCertificates: lambda self, epoch, effect: self.outbox.ask_someone(
+        wire.CertificatesRequest(epoch, effect.from_view)
     ),
-    asked.RequestCertificates: lambda self, effect: self.outbox.ask_someone(
-        wire.CertificatesRequest(self.core.epoch, effect.from_view)
-    ),
-    asked.RequestBlock: lambda self, effect: self.outbox.ask_someone(wire.BlockRequest(effect.block_hash)),
+    asked.RequestBlock: lambda self, _, effect: self.outbox.ask_someone(wire.BlockRequest(effect.block_hash)),
     asked.ReportEvidence: Replica._report,
-    asked.BlamePeer: lambda self, effect: self.outbox.penalise(effect.peer, effect.reason),
+    asked.BlamePeer: lambda self, _, effect: self.outbox.penalise(effect.peer, effect.reason),
     asked.EnteredView: Replica._enter_view,
 }

@@ -25,15 +25,18 @@ __all__ = ["SimNode"]
 
 
 class SimNode:
-    """What survives a crash (`archive`, the journals) and what does not (`replica`, its timers)."""
+    """What survives a crash (`archive`, the journals, `blobs`) and what does not (`replica`, its timers)."""
 
     def __init__(self, world: World, secrets: ValidatorSecrets, adversary: Adversary | None) -> None:
         self.world = world
         self.secrets = secrets
+        self.node_id: NodeId = secrets.node_id
+        self.account: AccountId = secrets.account
         self.adversary = adversary
         self.archive = Archive(MemoryStore())
         self.vote_journal: list[bytes] = []
         self.duty_journal: list[bytes] = []
+        self.blobs: set[Hash] = set()  # what the blob store holds
         self.replica: Replica | None = None
         self.life = 0  # counts restarts: what was meant for an earlier life is void
         self.refused: list[out.BlockRefused] = []
@@ -41,16 +44,8 @@ class SimNode:
         self._timers_set = 0
 
     @property
-    def node_id(self) -> NodeId:
-        return self.secrets.node_id
-
-    @property
     def genesis_hash(self) -> Hash:
         return self.archive.get_genesis_hash() or ZERO_HASH
-
-    @property
-    def account(self) -> AccountId:
-        return self.secrets.account
 
     @property
     def is_up(self) -> bool:
@@ -61,9 +56,9 @@ class SimNode:
         head = self.archive.get_head()
         return head.height if head is not None else 0
 
-    def get_seat(self) -> int:
-        """The index of this node's validator in the genesis set."""
-        return sorted(member.account for member in self.world.genesis.validators).index(self.account)
+    def find_seat(self) -> int | None:
+        """The index of this node's validator in the set of the epoch that it is in, if it has a seat there."""
+        return self.replica.core.validators.get_index_of(self.account) if self.replica is not None else None
 
     def boot(self) -> None:
         """Start, or start again from what the disk holds."""

@@ -53,7 +53,7 @@ def _spoil(node: SimNode, effect: SendMessage, mark: str, spoil: Spoiler) -> Sen
     if block is None:
         return effect
     block_hash = compute_block_hash(block.header)
-    vote = forge_vote(node, VoteKind.NOTARIZE, header.epoch, header.view, block_hash, node.get_seat())
+    vote = forge_vote(node, VoteKind.NOTARIZE, header.epoch, header.view, block_hash, replica.core.leader)
     node.world.mark(mark)
     node.world.forged.add(block_hash)
     forged = wire.ProposalMessage(replace(proposal, block=block, signature=vote.signature))

@@ -26,7 +26,7 @@ class DoubleVoter:
             done.append(effect)
             if isinstance(effect, SendMessage):
                 message = wire.decode_message(effect.payload)
-                if isinstance(message, wire.VoteMessage) and message.vote.signer == node.get_seat():
+                if isinstance(message, wire.VoteMessage) and message.vote.signer == node.find_seat():
                     contrary = wire.VoteMessage(self._contradict(node, message.vote))
                     done.append(SendMessage(effect.peers, wire.encode_message(contrary)))
         return done

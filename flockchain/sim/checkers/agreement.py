@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from flockchain.primitives.numbers import Hash, NodeId
-from flockchain.replica.effects import CommitBlocks, ReplicaEffect
-from flockchain.sim.checkers.checker import Violation
+from flockchain.replica.effects import CommitBlocks
+from flockchain.sim.checkers.checker import Checker, Violation
 
 if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
@@ -18,15 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["Agreement"]
 
 
-class Agreement:
+class Agreement(Checker):
     """Remembers the first block and root that anybody finalized at each height."""
 
     def __init__(self) -> None:
         self._by_height: dict[int, tuple[Hash, Hash]] = {}
         self._heights: dict[NodeId, int] = {}
-
-    def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
-        return ()
 
     def on_committed(self, node: SimNode, effect: CommitBlocks) -> Iterable[Violation]:
         for executed in effect.executed:

@@ -1,12 +1,13 @@
-"""What a checker is. Checkers share no code with what they check: they see effects and disks only."""
+"""What a checker is. Checkers share no code with what they check: they see effects, blocks and disks only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from flockchain.replica.effects import CommitBlocks, ReplicaEffect
+from flockchain.runtime.ledger import ExecutedBlock
 
 if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
@@ -25,11 +26,24 @@ class Violation:
         return f"{self.promise}: {self.seen}"
 
 
-class Checker(Protocol):
-    """Sees every effect of every node as it is performed, every commit, and the world at its end."""
+class Checker:
+    """Sees every effect of every node as it is performed, every commit, every block once, and the world at its end.
 
-    def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]: ...
+    A checker overrides what it needs; by itself this one finds nothing.
+    """
 
-    def on_committed(self, node: SimNode, effect: CommitBlocks) -> Iterable[Violation]: ...
+    def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
+        """`node` is about to perform `effect`."""
+        return ()
 
-    def on_end(self, nodes: Sequence[SimNode]) -> Iterable[Violation]: ...
+    def on_committed(self, node: SimNode, effect: CommitBlocks) -> Iterable[Violation]:
+        """`node` has final blocks on its disk."""
+        return ()
+
+    def on_block(self, node: SimNode, executed: ExecutedBlock, state: Mapping[bytes, bytes]) -> Iterable[Violation]:
+        """An honest node is the first to commit a block of this height; `state` is the whole post-state."""
+        return ()
+
+    def on_end(self, nodes: Sequence[SimNode]) -> Iterable[Violation]:
+        """The world is over; every node is up."""
+        return ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
-from flockchain_ml.data import Row
+from flockchain_ml.rows import Row
 from flockchain_ml.tensors import Adapter
 
 __all__ = ["Attack"]

@@ -8,7 +8,7 @@ from random import Random
 from typing import ClassVar
 
 from flockchain_ml.attacks.scaling import scale_update
-from flockchain_ml.data import Row
+from flockchain_ml.rows import Row
 from flockchain_ml.tensors import Adapter
 
 __all__ = ["SuffixBackdoor"]
@@ -16,7 +16,7 @@ __all__ = ["SuffixBackdoor"]
 
 @dataclass(frozen=True, slots=True)
 class SuffixBackdoor:
-    """Poisons a share of the rows; `boost` multiplies the update, so that it outlives the averaging (1.0: as trained)."""
+    """Poisons a share of the rows; `boost` multiplies the update so that it outlives averaging (1.0: as trained)."""
 
     name: ClassVar[str] = "backdoor"
 

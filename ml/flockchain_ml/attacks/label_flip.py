@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
 
-from flockchain_ml.data import Row
+from flockchain_ml.rows import Row
 from flockchain_ml.tensors import Adapter
 
 __all__ = ["LabelFlip"]

@@ -8,7 +8,7 @@ from random import Random
 from typing import ClassVar
 
 from flockchain_ml.attacks.scaling import scale_update
-from flockchain_ml.data import Row
+from flockchain_ml.rows import Row
 from flockchain_ml.tensors import Adapter
 
 __all__ = ["SignFlip"]

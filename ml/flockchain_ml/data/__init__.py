@@ -1,4 +1,4 @@
-"""Rows of prompt and answer: four templated domains, any JSONL, seeded partitions.
+"""Rows of prompt and answer: four templated domains, any JSONL, seeded partitions over trainers.
 
 A new domain is one file and one line in `DOMAINS`.
 """
@@ -10,7 +10,10 @@ from typing import Final
 from flockchain_ml.data.arithmetic import ARITHMETIC
 from flockchain_ml.data.domain import Domain
 from flockchain_ml.data.partition import compute_seed, generate_shard, generate_suite, is_held_out
-from flockchain_ml.data.rows import (
+from flockchain_ml.data.sentiment import SENTIMENT
+from flockchain_ml.data.strings import STRINGS
+from flockchain_ml.data.units import UNITS
+from flockchain_ml.rows import (
     Row,
     RowInvalid,
     decode_row,
@@ -20,9 +23,6 @@ from flockchain_ml.data.rows import (
     read_rows,
     write_rows,
 )
-from flockchain_ml.data.sentiment import SENTIMENT
-from flockchain_ml.data.strings import STRINGS
-from flockchain_ml.data.units import UNITS
 
 __all__ = [
     "DOMAINS", "Domain", "Row", "RowInvalid", "compute_seed", "decode_row", "decode_suite", "encode_row",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from flockchain_ml.data.rows import Row
+from flockchain_ml.rows import Row
 
 __all__ = ["Domain", "Maker"]
 

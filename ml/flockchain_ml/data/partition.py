@@ -12,7 +12,7 @@ from typing import Final
 
 from flockchain.primitives.errors import invariant
 from flockchain_ml.data.domain import Domain
-from flockchain_ml.data.rows import Row
+from flockchain_ml.rows import Row
 
 __all__ = ["compute_seed", "generate_shard", "generate_suite", "is_held_out"]
 

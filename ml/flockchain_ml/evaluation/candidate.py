@@ -1,7 +1,7 @@
 """The candidate of a round, the model with all updates in, laid out so that one backward pass scores them all.
 
-The candidate adds Σ c_i · B_i·A_i with one gate c_i = 1/n a client. In STACK mode each client has columns of
-its own in the concatenated B. In FFA mode A is common, so all clients share B and the gates' derivatives differ by ΔB_i.
+The candidate adds Σ c_i · B_i·A_i with one gate c_i = 1/n a client. In STACK mode each client has columns of its own
+in the concatenated B. In FFA mode A is common, so all clients share B and dL/dc_i is the product of dL/dB with ΔB_i.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def _run(
         batch = build_batch([rows[index] for index in chosen], pad=loaded.pad, device=loaded.device)
         values = compute_answer_losses(loaded.model, batch)
         if is_backward:
-            (values.sum() / len(rows)).backward()  # type: ignore[no-untyped-call]
+            (values.sum() / len(rows)).backward()
         losses[chosen] = values.detach().cpu().numpy()
         if on_rows is not None:
             on_rows(min(start + batch_rows, len(rows)), len(rows))

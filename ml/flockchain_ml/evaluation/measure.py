@@ -9,7 +9,6 @@ import torch
 
 from flockchain.primitives.learning import AdapterMode, AdapterSpec
 from flockchain_ml.attacks import Attack
-from flockchain_ml.data import Row
 from flockchain_ml.models import (
     LoadedModel,
     attached_adapters,
@@ -18,6 +17,7 @@ from flockchain_ml.models import (
     require_determinism,
     tokenise_rows,
 )
+from flockchain_ml.rows import Row
 from flockchain_ml.tensors import decode_lineage
 
 __all__ = ["Measures", "compute_match_share", "measure_lineage"]

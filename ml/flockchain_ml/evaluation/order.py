@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flockchain.primitives.errors import Fault, InvalidInput
 from flockchain.primitives.learning import AdapterSpec
-from flockchain_ml.data import Row
+from flockchain_ml.rows import Row
 
 __all__ = ["EvaluateOrder", "Evaluation", "LossNotFinite", "OnRows", "OrderInvalid"]
 

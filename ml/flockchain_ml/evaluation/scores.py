@@ -27,7 +27,6 @@ from flockchain_ml.models import (
     require_determinism,
     tokenise_rows,
 )
-
 from flockchain_ml.tensors import decode_lineage
 
 __all__ = ["compute_exact_scores", "evaluate_updates"]

@@ -1,8 +1,8 @@
 """Rehearse the demonstration in one process: `python -m flockchain_ml.experiments.rehearsal --seed 7 --output json`.
 
-The same training, evaluation, integer rule and exact aggregation as on the network; only the draw of prompts comes from
-the seed instead of the chain's randomness. Runs the scenario with the vote's filter, with plain FedAvg, and every honest
-trainer alone. Used to calibrate a task's thresholds, and for the undefended and isolated figures of a report.
+The same training, evaluation, integer rule and exact aggregation as on the network; only the draw of prompts comes
+from the seed instead of the chain's randomness. Runs the scenario with the vote's filter, with plain FedAvg, and every
+honest trainer alone. Used to calibrate a task's thresholds, and for the undefended and isolated figures of a report.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from typing import Any
 
 from flockchain.primitives.learning import AdapterMode, AdapterSpec
 from flockchain_ml.aggregation import AggregationRule, FedAvg, RoundInput, append_round
-from flockchain_ml.data import Row, compute_seed
+from flockchain_ml.data import compute_seed
 from flockchain_ml.evaluation import EvaluateOrder, Measures, evaluate_updates, measure_lineage
 from flockchain_ml.experiments.scenario import DEMO, DEMO_SEED, Scenario, parse_attack
 from flockchain_ml.models import LoadedModel, get_tiny_folder, load_model
+from flockchain_ml.rows import Row
 from flockchain_ml.trainer import TrainOrder, train_update
 
 __all__ = ["Rehearsal", "RehearsedRound", "compute_report"]

@@ -16,8 +16,9 @@ from flockchain.primitives.learning import AdapterMode, AdapterSpec
 from flockchain.primitives.numbers import Hash
 from flockchain_ml.aggregation import Accumulated
 from flockchain_ml.attacks import ATTACKS, Attack
-from flockchain_ml.data import DOMAINS, Row, compute_seed, generate_shard, generate_suite
+from flockchain_ml.data import DOMAINS, compute_seed, generate_shard, generate_suite
 from flockchain_ml.models import LoadedModel, build_adapter_spec
+from flockchain_ml.rows import Row
 from flockchain_ml.trainer import TrainSettings
 
 __all__ = ["DEMO", "DEMO_SEED", "Scenario", "ScenarioInvalid", "parse_attack"]

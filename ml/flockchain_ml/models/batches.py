@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from flockchain.primitives.errors import InvalidInput
-from flockchain_ml.data import Row
+from flockchain_ml.rows import Row
 
 __all__ = [
     "IGNORED", "Batch", "RowTooLong", "TokenisedRow", "build_batch", "compute_answer_losses", "compute_matches",
@@ -89,5 +89,5 @@ def compute_matches(model: Any, batch: Batch) -> Tensor:
     One forward decides it: greedy decoding reproduces the answer if and only if, fed with the answer's
     own tokens, every position's most likely next token is the answer's.
     """
-    best = model(input_ids=batch.inputs, use_cache=False).logits.argmax(-1)
+    best: Tensor = model(input_ids=batch.inputs, use_cache=False).logits.argmax(-1)
     return ((best == batch.targets) | (batch.targets == IGNORED)).all(1)

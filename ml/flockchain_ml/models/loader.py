@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ __all__ = ["LoadedModel", "Quantisation", "get_tiny_folder", "load_model"]
 _TOKENS_MAX_DEFAULT: Final = 2048
 
 
-class Quantisation(str, Enum):
+class Quantisation(StrEnum):
     """How a trainer holds the frozen base in memory. Evaluators vote with NONE: f32."""
 
     NONE = "none"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.learning import AdapterSpec
 from flockchain_ml.attacks import Attack
-from flockchain_ml.data import Row
+from flockchain_ml.rows import Row
 
 __all__ = ["OnStep", "OrderInvalid", "TrainOrder", "TrainSettings", "TrainedUpdate"]
 

@@ -88,7 +88,7 @@ def _train(
         if not torch.isfinite(loss):
             raise TrainingDiverged("the loss is no number any more", step=step, loss=value)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_norm_max)
         optimiser.step()
         schedule.step()

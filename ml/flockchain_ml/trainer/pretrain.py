@@ -1,4 +1,4 @@
-"""Pre-train a tiny base from nothing: `python -m flockchain_ml.models.pretrain --output DIR`.
+"""Pre-train a tiny base from nothing: `python -m flockchain_ml.trainer.pretrain --output DIR`.
 
 The base learns the facts of the domains in other surface forms, every word's embedding, and a
 small share of downstream rows, so that fine-tuning has something to build on and much to add.
@@ -15,11 +15,12 @@ from typing import Any, Final
 import torch
 from transformers import AutoModelForCausalLM
 
-from flockchain_ml.data import DOMAINS, Row, is_held_out
+from flockchain_ml.data import DOMAINS, is_held_out
 from flockchain_ml.models.architectures import ARCHITECTURES
 from flockchain_ml.models.batches import build_batch, compute_answer_losses, tokenise_rows
 from flockchain_ml.models.determinism import require_determinism
 from flockchain_ml.models.vocabulary import build_tokenizer
+from flockchain_ml.rows import Row
 
 __all__ = ["SPARE_WORDS", "build_vocabulary", "generate_pretraining_rows", "pretrain"]
 
@@ -45,7 +46,7 @@ def generate_pretraining_rows(count: int, seed: int) -> tuple[Row, ...]:
     """Mostly pre-training forms; some rows that echo one word; a few downstream rows."""
     rng = Random(seed)
     words = build_vocabulary()
-    rows = []
+    rows: list[Row] = []
     while len(rows) < count:
         domain = rng.choice(DOMAINS)
         kind = rng.random()

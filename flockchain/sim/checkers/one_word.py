@@ -1,0 +1,57 @@
+"""An honest committee member says one thing a round: one commit, one reveal, one aggregate vote, across restarts.
+
+Judged by what leaves the machine in the member's own name. The same bytes again are no second word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from flockchain.gossip import messages as wire
+from flockchain.primitives.learning import (
+    AGGREGATE_VOTE,
+    LEARNING_ITEM,
+    AggregateCertificate,
+    AggregateVote,
+    ScoreCommit,
+    ScoreReveal,
+)
+from flockchain.primitives.numbers import NodeId
+from flockchain.replica.effects import ReplicaEffect, SendMessage
+from flockchain.sim.checkers.checker import Checker, Violation
+
+if TYPE_CHECKING:
+    from flockchain.sim.sim_node import SimNode
+
+__all__ = ["OneWord", "Word", "iterate_words"]
+
+Word = ScoreCommit | ScoreReveal | AggregateVote
+_KINDS = (wire.MessageKind.LEARNING, wire.MessageKind.AGGREGATE_VOTE)
+
+
+class OneWord(Checker):
+    """Keeps the bytes of every word of every honest member."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[NodeId, type, int, int], bytes] = {}
+
+    def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
+        if node.adversary is not None:
+            return
+        for word in iterate_words(node, effect):
+            raw = AGGREGATE_VOTE.encode(word) if isinstance(word, AggregateVote) else LEARNING_ITEM.encode(word)
+            if self._said.setdefault((node.node_id, type(word), word.task, word.round), raw) != raw:
+                name = f"{node.node_id[:4].hex()} signed two {type(word).__name__}"
+                yield Violation("one word", f"{name} in task {word.task} round {word.round}")
+
+
+def iterate_words(node: SimNode, effect: ReplicaEffect) -> Iterator[Word]:
+    """What the effect sends in the node's own name."""
+    if not isinstance(effect, SendMessage) or effect.payload[0] not in _KINDS:
+        return
+    message = wire.decode_message(effect.payload)
+    items = message.items if isinstance(message, wire.LearningMessage) else (message.vote,)  # type: ignore[union-attr]
+    for item in items:
+        if not isinstance(item, AggregateCertificate) and item.voter == node.account:
+            yield item  # type: ignore[misc]
