@@ -4,10 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP_FLAGS ?=
-PYTEST_FLAGS ?= -n 2 --dist loadfile
+PYTEST_FLAGS ?= -n 2 --dist loadgroup
 DEVNET_FLAGS ?= --validators 4 --trainers 8 --rounds 5 --attack backdoor:3 --seed 7
 DEVNET_HOME ?= .devnet
-BENCH_FLAGS ?= --out docs/results/transfers.json
+BENCH_FLAGS ?= --rates 100,700,1500
 
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
@@ -23,7 +23,7 @@ install: $(STAMP)  ## build .venv with everything for development
 # torch is named in the same command as peft: peft alone would pull in a build of torch with several GB of CUDA.
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt "torch==2.13.0" -e ".[ml,dev]"
+	$(BIN)/python -m pip install -qq $(PIP_FLAGS) -c constraints.txt "torch==2.13.0" -e ".[ml,dev]"
 	@touch $(STAMP)
 
 devnet: $(STAMP)  ## four validators, eight trainers (three plant a backdoor), five rounds, on this machine
@@ -42,8 +42,9 @@ format: $(STAMP)  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## measure transfers and finality with four validators
-	$(BIN)/python -m tools.bench.transfers $(BENCH_FLAGS)
+bench: $(STAMP)  ## measure transfers, finality and the start; write docs/results
+	$(BIN)/python -m tools.bench.transfers $(BENCH_FLAGS) --out docs/results/transfers.json
+	$(BIN)/python -m tools.bench.startup --out docs/results/startup.json
 
 constraints: $(STAMP)  ## write constraints.txt from .venv
 	@{ echo "# Exact versions that are known to work together on CPython 3.11. Used by \`make install\`; written by \`make constraints\`."; \

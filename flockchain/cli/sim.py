@@ -1,9 +1,11 @@
-"""`flockchain sim`: run the node's own code on seeded networks and check that it agrees."""
+"""`flockchain sim`: run the node's own code on seeded networks and check what must hold in each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +19,8 @@ __all__ = ["app", "parse_seeds", "run"]
 
 app = typer.Typer(name="sim", help="Seeded networks that run the node's own code.", no_args_is_help=True)
 
+_PROGRESS_EVERY_S: Final = 2.0
+
 
 @app.callback()
 def _sim() -> None:
@@ -27,7 +31,9 @@ def _sim() -> None:
 def run(
     seeds: Annotated[str, typer.Option("--seeds", metavar="A..B", help="Seeds to run, both included.")] = "1..20",
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes at a time.")] = 1,
-    profile: Annotated[str, typer.Option("--profile", help="What goes wrong: calm, or swarm.")] = "swarm",
+    profile: Annotated[
+        str, typer.Option("--profile", help="What goes wrong: calm, swarm, learning, or an adversary's name.")
+    ] = "swarm",
     crypto: Annotated[str, typer.Option("--crypto", help="fast: simulated signatures; real: BLS.")] = "fast",
     output: Output = OutputFormat.HUMAN,
 ) -> None:
@@ -38,21 +44,19 @@ def run(
     first, last = parse_seeds(seeds)
     if crypto not in ("fast", "real"):
         raise UserMistake("signatures are fast or real", got=crypto)
-    reports = []
-    for report in run_swarm(first, last, find_shipped_genesis("minimal"), profile, jobs, crypto):
-        reports.append(report)
-        if report.violations and output is OutputFormat.HUMAN:
-            print_note(f"seed {report.seed}: {'; '.join(report.violations)}")
-    summary = _summarise(reports)
+    replay = f"--profile {profile} --crypto {crypto}"
+    reports: Iterable[WorldReport] = run_swarm(first, last, find_shipped_genesis("minimal"), profile, jobs, crypto)
+    if output is OutputFormat.HUMAN:
+        reports = _tell(reports, last - first + 1, replay)
+    done = list(reports)
     if output is OutputFormat.JSON:
-        print_record(summary, output)
+        print_record(_summarise(done), output)
     else:
-        _print_summary(reports)
-    broken = [report.seed for report in reports if report.violations]
+        _print_summary(done)
+    broken = [report.seed for report in done if report.violations]
     if broken:
-        raise CheckFailed(
-            "agreement or progress was broken", seeds=len(broken), replay=f"flockchain sim run --seeds {broken[0]}"
-        )
+        sentence = "what must hold did not in every world"
+        raise CheckFailed(sentence, worlds=len(broken), replay=f"flockchain sim run --seeds {broken[0]} {replay}")
 
 
 def parse_seeds(text: str) -> tuple[int, int]:
@@ -65,6 +69,21 @@ def parse_seeds(text: str) -> tuple[int, int]:
     if bounds[0] < 0 or bounds[1] < bounds[0]:
         raise UserMistake("seeds go from a number to the same or a greater one", got=text)
     return bounds
+
+
+def _tell(reports: Iterable[WorldReport], total: int, replay: str) -> Iterator[WorldReport]:
+    """Pass the reports on, with a line for each violation and, on a terminal, one that counts."""
+    is_terminal = sys.stderr.isatty()
+    told_s = time.monotonic()
+    broken = 0
+    for count, report in enumerate(reports, start=1):
+        broken += bool(report.violations)
+        for violation in report.violations:
+            print_note(f"seed {report.seed}: {violation}  (flockchain sim run --seeds {report.seed} {replay})")
+        if is_terminal and (time.monotonic() - told_s >= _PROGRESS_EVERY_S or count == total):
+            told_s = time.monotonic()
+            print_note(f"{count} of {total} worlds, {broken} with violations")
+        yield report
 
 
 def _summarise(reports: Sequence[WorldReport]) -> dict[str, object]:

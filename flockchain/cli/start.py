@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from flockchain.cli.connection import HomeOption, resolve_home
@@ -15,6 +17,7 @@ def start(home: HomeOption = None) -> None:
     folder = resolve_home(home)
     if not (folder / "node.toml").exists():
         raise NotFound("there is no node in this folder", home=folder, hint=f"flockchain init --home {folder}")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when gRPC loads; what it says of strangers is no log of ours
     from flockchain.node.app import run_node
 
     raise typer.Exit(run_node(folder))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from types import TracebackType
 
 from flockchain.client import Client, FinalizedBlock, Timing
@@ -93,7 +94,7 @@ class Watch:
                     self._blocks[item.height] = BlockSeen(
                         item.height, item.epoch, item.view, item.timestamp_ms, seen_ms
                     )
-        except FlockchainError:
+        except (FlockchainError, CancelledError):  # closing the client cancels what waits in it
             if not self._is_over:
                 raise
 

@@ -21,7 +21,7 @@ from flockchain.primitives.numbers import Hash, NodeId
 
 __all__ = ["RELAYED_KINDS", "Relay", "RelayConfig"]
 
-# Certificates are not among them: whoever comes to hold one verifies it and sends it to all neighbours itself.
+# Certificates and evidence are not among them: whoever gets one verifies it, and sends it to all neighbours itself.
 RELAYED_KINDS: Final = frozenset(
     {
         MessageKind.PROPOSAL,
@@ -29,7 +29,6 @@ RELAYED_KINDS: Final = frozenset(
         MessageKind.EXTRINSICS,
         MessageKind.LEARNING,
         MessageKind.AGGREGATE_VOTE,
-        MessageKind.EVIDENCE,
     }
 )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -80,7 +79,6 @@ def run_node(path: Path) -> int:
         get_logger().error("node cannot start", reason=str(error))
         return _compute_exit_code(error)
     log = get_logger()
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own words about strangers' connections are no log of ours
     try:
         asyncio.run(_run(Home(path), config, log))
     except FlockchainError as error:

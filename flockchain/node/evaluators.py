@@ -82,7 +82,10 @@ class EvaluationJob:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationAnswer:
-    """`scores` in the order of the job's updates, None where the evaluator abstained; `losses` one per prompt."""
+    """`scores` in the order of the job's updates, None where the evaluator abstained.
+
+    `losses`: one per prompt, or none where it abstained throughout.
+    """
 
     scores: tuple[Score | None, ...]
     losses: tuple[MicroNats, ...]
@@ -268,12 +271,13 @@ def _list_files(job: EvaluationJob) -> list[tuple[Any, int, bytes, int]]:
 
 
 def _check_result(job: EvaluationJob, result: Any) -> EvaluationAnswer:
-    """The answer, if it is exactly one score for each update in order and one loss for each prompt."""
+    """The answer, if it is one score for each update in order, and one loss for each prompt unless all abstained."""
     wanted = [index for index, _ in job.updates]
     got = [score.update_index for score in result.scores]
     if got != wanted:
         raise GarbageAnswer("scores are not of the updates that were sent", wanted=len(wanted), got=len(got))
-    if len(result.prompt_losses) != len(job.prompt_rows):
+    is_empty = not result.prompt_losses and all(score.abstained for score in result.scores)
+    if len(result.prompt_losses) != len(job.prompt_rows) and not is_empty:
         raise GarbageAnswer(
             "losses are not of the prompts that were sent", wanted=len(job.prompt_rows), got=len(result.prompt_losses)
         )

@@ -40,7 +40,7 @@ _CHANNEL_OPTIONS: Final[list[tuple[str, Any]]] = [
 _SERVER_OPTIONS: Final[list[tuple[str, Any]]] = [
     *_COMMON_OPTIONS,
     ("grpc.so_reuseport", 0),  # a second node on this port must fail
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.max_concurrent_streams", 32),
 ]
 

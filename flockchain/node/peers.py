@@ -96,8 +96,14 @@ class DialPlan:
             due.append(entry.address)
         return due
 
+    def on_identified(self, address: str, node_id: NodeId) -> None:
+        """`node_id` answers at `address`; whether it will be a peer is not known yet."""
+        entry = self._entries.get(address)
+        if entry is not None:
+            entry.node_id = node_id
+
     def on_connected(self, address: str, node_id: NodeId) -> None:
-        """Dialling `address` led to `node_id`, connected now or already before."""
+        """Dialling `address` made `node_id` a peer."""
         entry = self._entries.get(address)
         if entry is not None:
             entry.is_dialling = False

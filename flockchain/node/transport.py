@@ -279,7 +279,7 @@ class Transport:
         await stream.write(encode_handshake(hello))
         welcome = require_good_welcome(self._local, hello, decode_handshake(await _read_frame(stream)))
         remote = build_remote(welcome)
-        self._plan.on_connected(address, remote.node_id)
+        self._plan.on_identified(address, remote.node_id)
         try:
             self._require_wanted(remote, is_outbound=True)
         except HandshakeFailed as error:

@@ -18,6 +18,8 @@ from flockchain.storage.overlay import StateReader
 
 __all__ = ["Admission"]
 
+_GATHER_MS = 3  # so that what one request brings goes out together
+_GOSSIP_EVERY_MS = 30  # under load: a frame costs a peer more than the extrinsics in it
 _GOSSIP_BYTES_MAX = BLOCK_BYTES_MAX // 4
 _BODY_BYTES_MAX = BLOCK_BYTES_MAX * 3 // 4  # the rest is the header's, the evidence's and the learning section's
 
@@ -29,6 +31,7 @@ class Admission:
         self._executive = executive
         self._views = executive.runtime.views
         self._unsent: list[CheckedExtrinsic] = []
+        self._gossiped_ms = 0
         self.pool: Pool[CheckedExtrinsic] = Pool()
 
     @property
@@ -62,8 +65,13 @@ class Admission:
                 continue  # known, stale or poor: no fault of the neighbour's
         return faults
 
-    def take_unsent(self) -> list[tuple[bytes, ...]]:
+    def compute_gossip_wait_ms(self, now_ms: int) -> int:
+        """How long what is queued for gossip gathers still: a moment after a silence, longer while much comes in."""
+        return max(_GATHER_MS, self._gossiped_ms + _GOSSIP_EVERY_MS - now_ms)
+
+    def take_unsent(self, now_ms: int) -> list[tuple[bytes, ...]]:
         """Everything queued for gossip, in batches that fit a frame."""
+        self._gossiped_ms = now_ms
         batches: list[tuple[bytes, ...]] = []
         batch: list[bytes] = []
         size_bytes = 0

@@ -7,7 +7,7 @@ ask for what: the sync core does.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flockchain.consensus import events as core
 from flockchain.crypto.voting import verify_certificate
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from flockchain.replica.replica import Replica
 
 __all__ = ["CatchUp"]
+
+_FRESH_MS: Final = 5_000  # the age of a head that cannot be far from the network's
 
 
 class CatchUp:
@@ -40,9 +42,14 @@ class CatchUp:
 
     @property
     def is_live(self) -> bool:
-        """Whether our head is about where the network is."""
-        behind = self._core.best_height - self._replica.ledger.finalized.header.height
-        return behind < self._replica.participant.sync_config.lag_blocks
+        """Whether our head is about where the network is: nobody claims to be far ahead, or it is of just now.
+
+        A claim is nobody's proof, so alone it must not keep us from our duties.
+        """
+        replica = self._replica
+        head = replica.ledger.finalized.header
+        behind = self._core.best_height - head.height
+        return behind < replica.participant.sync_config.lag_blocks or replica.now_ms - head.timestamp_ms <= _FRESH_MS
 
     def on_tick(self) -> None:
         self._perform(self._core.on_timer(self._replica.now_ms))

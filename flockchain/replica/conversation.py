@@ -14,10 +14,11 @@ from flockchain.consensus import events as core
 from flockchain.crypto.hashing import sha256
 from flockchain.gossip import messages as wire
 from flockchain.gossip.relay import RELAYED_KINDS
+from flockchain.primitives.codec import DecodeError
 from flockchain.primitives.errors import InvalidInput
-from flockchain.primitives.evidence import EVIDENCE
 from flockchain.primitives.numbers import Epoch, NodeId
 from flockchain.replica import events
+from flockchain.runtime.pallets.offences import EvidenceForged
 
 if TYPE_CHECKING:
     from flockchain.replica.replica import Replica
@@ -35,6 +36,11 @@ class Conversation:
         self._replica = replica
         self._early: deque[core.Event] = deque(maxlen=_EARLY_MESSAGES_MAX)
         self._handed_over_ms: dict[NodeId, int] = {}
+
+    @property
+    def early_count(self) -> int:
+        """How many messages of the next epoch wait."""
+        return len(self._early)
 
     def on_event(self, event: events.PeerConnected | events.PeerGone | events.MessageReceived) -> None:
         if isinstance(event, events.MessageReceived):
@@ -139,6 +145,7 @@ class Conversation:
         replica.on_new_work()
 
     def _on_learning(self, peer: NodeId, message: wire.LearningMessage) -> None:
+        self._replica.accusations.hear(message.items)
         if self._replica.desk.on_items(message.items, peer):
             self._replica.on_new_work()
 
@@ -171,12 +178,12 @@ class Conversation:
 
     def _on_evidence(self, peer: NodeId, message: wire.EvidenceMessage) -> None:
         try:
-            EVIDENCE.decode(message.evidence)
-        except InvalidInput as error:
+            self._replica.accusations.accuse(message.evidence)
+        except (DecodeError, EvidenceForged) as error:
             self._replica.outbox.penalise(peer, str(error))
-            return
-        if self._replica.proposer.add_evidence(message.evidence):
-            self._replica.on_new_work()
+        except InvalidInput:
+            return  # of an epoch that is too old here, or still to come, or known
+        self._replica.on_new_work()
 
     def _on_neighbours(self, peer: NodeId, message: wire.NeighboursMessage) -> None:
         self._replica.relay.on_neighbours(peer, (neighbour.node_id for neighbour in message.neighbours))

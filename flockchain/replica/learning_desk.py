@@ -33,7 +33,7 @@ from flockchain.primitives.limits import LEARNING_ITEMS_PER_BLOCK_MAX
 from flockchain.primitives.numbers import Hash, Height, NodeId, Round, TaskId
 from flockchain.primitives.rounds import RoundRecord
 from flockchain.replica.effects import PersistDuty, Work
-from flockchain.runtime.learning_views import find_clock, find_round
+from flockchain.runtime.learning_views import find_round, is_round_over
 from flockchain.storage.overlay import StateReader
 
 __all__ = ["LearningDesk"]
@@ -50,11 +50,16 @@ class LearningDesk:
         self._duties = duties
         self._pool = LearningPool()
 
+    @property
+    def waiting_count(self) -> int:
+        """How many items and aggregate votes wait."""
+        return len(self._pool)
+
     def on_finalized(
         self, state: StateReader, height: Height, *, is_live: bool
     ) -> tuple[list[PersistDuty | Work], list[PeerMessage]]:
         """A finalized state: forget rounds that are over; take up duties if it `is_live`, not one from the past."""
-        self._pool.forget(lambda task, round_: _is_over(state, task, round_))
+        self._pool.forget(lambda task, round_: is_round_over(state, task, round_))
         return self._perform(self._duties.on_finalized(state, height) if self._duties and is_live else [])
 
     def on_work_done(self, result: object) -> tuple[list[PersistDuty | Work], list[PeerMessage]]:
@@ -148,8 +153,3 @@ def _judge(record: RoundRecord | None, item: LearningItem) -> Judgement:
     if not isinstance(item, AggregateCertificate) and any(entry.voter == item.voter for entry in done):
         return Judgement.NEVER
     return Judgement.GOOD
-
-
-def _is_over(state: StateReader, task: TaskId, round_: Round) -> bool:
-    clock = find_clock(state, task, round_)
-    return clock is not None and clock.phase in (Phase.ADVANCED, Phase.VOID)

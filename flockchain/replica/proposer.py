@@ -6,13 +6,11 @@ Knows the parent's state, the pools and the pace. Does not know votes or views b
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
-from flockchain.crypto.hashing import sha256
 from flockchain.primitives.block import Block
-from flockchain.primitives.limits import EVIDENCE_PER_BLOCK_MAX
 from flockchain.primitives.numbers import AccountId, Epoch, Hash, Height, TimestampMs, View
+from flockchain.replica.accusations import Accusations
 from flockchain.replica.admission import Admission
 from flockchain.replica.learning_desk import LearningDesk
 from flockchain.runtime.executive import BlockDraft
@@ -20,8 +18,6 @@ from flockchain.runtime.learning_views import is_round_due
 from flockchain.runtime.ledger import ExecutedBlock, Ledger
 
 __all__ = ["Assignment", "Pace", "Proposer"]
-
-_EVIDENCE_KEPT_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +43,16 @@ class Proposer:
     """Holds at most one assignment: the current one."""
 
     def __init__(
-        self, ledger: Ledger, admission: Admission, desk: LearningDesk, pace: Pace, account: AccountId
-    ) -> None:
+        self, ledger: Ledger, admission: Admission, desk: LearningDesk, accusations: Accusations, pace: Pace,
+        account: AccountId,
+    ) -> None:  # fmt: skip
         self._ledger = ledger
         self._admission = admission
         self._desk = desk
         self._pace = pace
         self._account = account
-        self._evidence: OrderedDict[Hash, bytes] = OrderedDict()
+        self._accusations = accusations
         self.assignment: Assignment | None = None
-
-    def add_evidence(self, evidence: bytes) -> bool:
-        """Keep evidence for the next block of ours; False if it waits already."""
-        digest = sha256(evidence)
-        if digest in self._evidence:
-            return False
-        self._evidence[digest] = evidence
-        if len(self._evidence) > _EVIDENCE_KEPT_MAX:
-            self._evidence.popitem(last=False)
-        return True
 
     def compute_wait_ms(self, now_ms: int) -> int:
         """How long to wait before `build`: 0 when it is due, or when the parent is not here."""
@@ -90,13 +77,12 @@ class Proposer:
             proposer=self._account,
             timestamp_ms=TimestampMs(max(now_ms, parent.header.timestamp_ms + 1)),
             reveal=assignment.reveal,
-            evidence=tuple(self._evidence.values())[:EVIDENCE_PER_BLOCK_MAX],
+            evidence=self._accusations.take(),
             learning=tuple(self._desk.take_for_block(parent.state)),
         )
         block = self._ledger.build(draft, self._admission.take_for_block(parent.state, height))
         self._desk.on_built(draft.learning, block.learning)
-        for evidence in draft.evidence:  # included now, or refused by the state: either way it is done
-            self._evidence.pop(sha256(evidence), None)
+        self._accusations.on_built(draft.evidence, block.evidence)
         return block
 
     def _find_parent(self) -> ExecutedBlock | None:
@@ -104,6 +90,6 @@ class Proposer:
 
     def _has_work(self, parent: ExecutedBlock) -> bool:
         height = Height(parent.header.height + 1)
-        if self._evidence or is_round_due(parent.state, height) or self._desk.take_for_block(parent.state):
+        if len(self._accusations) or is_round_due(parent.state, height) or self._desk.take_for_block(parent.state):
             return True
         return self._admission.has_ready(parent.state, height)

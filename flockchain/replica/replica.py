@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from flockchain.consensus import effects as asked
@@ -25,6 +26,7 @@ from flockchain.primitives.numbers import Epoch, View
 from flockchain.primitives.vote import Certificate
 from flockchain.replica import effects as out
 from flockchain.replica import events
+from flockchain.replica.accusations import Accusations
 from flockchain.replica.admission import Admission
 from flockchain.replica.answers import Answers
 from flockchain.replica.catch_up import CatchUp
@@ -37,7 +39,6 @@ from flockchain.runtime.ledger import ExecutedBlock, Ledger
 
 __all__ = ["Replica"]
 
-_GOSSIP_MS: Final = 10  # extrinsics gather for this long before they are passed on
 _SYNC_MS: Final = 500
 _STATUS_EVERY_TICKS: Final = 2
 
@@ -52,7 +53,10 @@ class Replica:
         self.outbox = Outbox(self.relay)
         self.admission = Admission(ledger.executive)
         self.desk = participant.build_desk()
-        self.proposer = Proposer(ledger, self.admission, self.desk, participant.pace, participant.identity.account)
+        self.accusations = Accusations(ledger, self.outbox)
+        self.proposer = Proposer(
+            ledger, self.admission, self.desk, self.accusations, participant.pace, participant.identity.account
+        )
         self.answers = Answers(participant.archive, ledger, participant.epochs)
         self.conversation = Conversation(self)
         self.now_ms = now_ms
@@ -111,7 +115,7 @@ class Replica:
             self._propose_if_due()
         elif isinstance(timer, GossipTick):
             self._is_gossip_due = False
-            for batch in self.admission.take_unsent():
+            for batch in self.admission.take_unsent(self.now_ms):
                 self.outbox.broadcast(wire.ExtrinsicsMessage(batch))
         else:
             self._on_sync_tick()
@@ -142,7 +146,7 @@ class Replica:
         """Something waits for a block or for gossip."""
         if self.admission.has_unsent and not self._is_gossip_due:
             self._is_gossip_due = True
-            self.outbox.set_timer(GossipTick(), _GOSSIP_MS)
+            self.outbox.set_timer(GossipTick(), self.admission.compute_gossip_wait_ms(self.now_ms))
         self._propose_if_due()
         self._work_through()
 
@@ -208,6 +212,7 @@ class Replica:
         head = executed[-1]
         for item in executed:
             self.admission.on_finalized(head.state, item.block)
+            self.accusations.on_finalized(item.block)
         self._perform_learning(self.desk.on_finalized(head.state, head.header.height, is_live=self.sync.is_live))
         if self.participant.epochs.compute_last_height(self.core.epoch) == head.header.height:
             self.core = self._open_core()
@@ -240,9 +245,8 @@ class Replica:
             self.outbox.broadcast(message)
 
     def _report(self, epoch: Epoch, effect: asked.ReportEvidence) -> None:
-        evidence = EVIDENCE.encode(effect.evidence)
-        if self.proposer.add_evidence(evidence):
-            self.outbox.broadcast(wire.EvidenceMessage(evidence))
+        with suppress(InvalidInput):  # known already, or too old
+            self.accusations.accuse(EVIDENCE.encode(effect.evidence))
 
 
 _ON_EVENT: Final[Mapping[type, Callable[[Replica, Any], None]]] = {

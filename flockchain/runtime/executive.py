@@ -30,9 +30,10 @@ from flockchain.primitives.numbers import ZERO_HASH, AccountId, Epoch, Hash, Hei
 from flockchain.runtime.execution import BlockExecution, BlockFull, BlockOutcome, Receipt
 from flockchain.runtime.extrinsics import CheckedExtrinsic, ExtrinsicChecker
 from flockchain.runtime.flock import Runtime
-from flockchain.runtime.frame import BlockContext, State, StateReader
+from flockchain.runtime.frame import BlockContext, Context, EventLog, State, StateReader
 from flockchain.runtime.pallets.balances import BalanceTooLow
 from flockchain.runtime.pallets.system import NonceMismatch
+from flockchain.storage.overlay import Overlay
 
 __all__ = ["BlockDraft", "BlockOutcome", "Executive", "HeaderMismatch", "InvalidBlock", "Receipt"]
 
@@ -134,6 +135,18 @@ class Executive:
         free, charged = runtime.balances.get_free(state, payload.sender), checked.fee + payload.tip
         if free < charged:
             raise BalanceTooLow(payload.sender, free, charged)
+
+    def require_evidence(self, state: StateReader, parent: Header, raw: bytes) -> None:
+        """Refuse evidence that no block on top of `parent` could hold. `state` is the parent's post-state.
+
+        Raises `EvidenceForged` for what nobody honest passes on, and other `InvalidInput` if it proves nothing new.
+        """
+        height = Height(parent.height + 1)
+        block = BlockContext(
+            compute_block_hash(parent), height, self.runtime.views.get_epoch(height), View(0), parent.timestamp_ms,
+            parent.proposer, self.runtime.genesis_hash, self.runtime.spec_version, self.runtime.bls,
+        )  # fmt: skip
+        self.runtime.offences.require_offence(Context(Overlay(state), block, EventLog({})), raw)
 
     def _require_header(self, state: StateReader, block: Block, parent: Header) -> None:
         """Refuse a header that contradicts its parent, the epoch's sets or its own body."""

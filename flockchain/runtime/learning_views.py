@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from flockchain.primitives.learning import Phase
 from flockchain.primitives.numbers import ZERO_HASH, AccountId, Height, MicroNats, Round, TaskId
-from flockchain.primitives.rounds import CommitRecord, LineageEntry, RevealRecord, RoundRecord, TaskRecord
+from flockchain.primitives.rounds import (
+    CommitRecord,
+    CommitteeMember,
+    LineageEntry,
+    RevealRecord,
+    RoundRecord,
+    TaskRecord,
+)
 from flockchain.runtime.frame import StateReader
 from flockchain.runtime.pallets import models, tasks, updates, validation
 from flockchain.runtime.rounds import CLOCKS, RoundClock, get_due
 
 __all__ = [
-    "find_clock", "find_round", "find_task", "get_lineage", "get_open_tasks", "get_prompt_rows", "get_reputation",
-    "get_seats", "is_round_due", "list_tasks",
+    "find_clock", "find_member", "find_round", "find_task", "get_lineage", "get_open_tasks", "get_prompt_rows",
+    "get_reputation", "get_seats", "is_round_due", "is_round_over", "list_tasks",
 ]  # fmt: skip
 
 
@@ -77,6 +85,18 @@ def get_reputation(state: StateReader, task: TaskId, trainer: AccountId) -> Micr
 def get_seats(state: StateReader, account: AccountId) -> tuple[tuple[TaskId, Round], ...]:
     """The rounds under way in whose committee an account sits."""
     return tuple((task, round_) for (_, task), round_ in validation.SEATS.items(state, (account,)))
+
+
+def find_member(state: StateReader, task: TaskId, round: Round, account: AccountId) -> CommitteeMember | None:
+    """A member of a round's committee with its stake and keys of then, or None: nobody is one before the draw."""
+    draw = validation.DRAWS.get(state, (task, round))
+    return next((member for member in draw.committee if member.account == account), None) if draw is not None else None
+
+
+def is_round_over(state: StateReader, task: TaskId, round: Round) -> bool:
+    """Whether a round has ended, with or without moving the model."""
+    clock = CLOCKS.get(state, (task, round))
+    return clock is not None and clock.phase in (Phase.ADVANCED, Phase.VOID)
 
 
 def is_round_due(state: StateReader, next_height: Height) -> bool:

@@ -6,9 +6,10 @@ values; not what they mean, and nothing of how a block is executed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flockchain.primitives.numbers import Hash
 from flockchain.runtime.ledger import ExecutedBlock
-from flockchain.storage.archive import Archive
 
 __all__ = ["ChainMirror"]
 
@@ -16,10 +17,10 @@ __all__ = ["ChainMirror"]
 class ChainMirror:
     """Height, hash and whole state of the highest block that an honest node committed."""
 
-    def __init__(self, genesis: Archive) -> None:
+    def __init__(self, genesis: Mapping[bytes, bytes | None]) -> None:
         self.height = 0
         self.block_hash: Hash | None = None
-        self.state: dict[bytes, bytes] = dict(genesis.iterate_state())
+        self.state: dict[bytes, bytes] = {key: value for key, value in genesis.items() if value is not None}
 
     def apply(self, executed: ExecutedBlock) -> bool:
         """Take the block if it is the next one; False if that height was here before."""

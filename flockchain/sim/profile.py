@@ -1,24 +1,31 @@
-"""What goes wrong in a simulated world: drawn from the seed, by profile."""
+"""What goes wrong in a simulated world: drawn from the seed, by profile.
+
+calm       nothing
+swarm      loss, delay, partitions, crashes, and usually one Byzantine of all
+learning   evaluators that fail, stall, lie or die, trainers that keep their bytes back; a rougher network, crashes
+<name>     a calm network with that adversary
+"""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flockchain.primitives.errors import InvalidInput
+from flockchain.sim.adversaries import ADVERSARIES
+from flockchain.sim.evaluators import EvaluatorDeath, EvaluatorFaults
 from flockchain.sim.network import NetworkFaults
+from flockchain.sim.trainers import TrainerFaults
 
 if TYPE_CHECKING:
     from flockchain.sim.world import World
 
-__all__ = ["BYZANTINE", "PROFILES", "Crash", "FaultPlan", "Partition", "draw_plan"]
+__all__ = ["PROFILES", "Crash", "FaultPlan", "Partition", "build_calm_plan", "draw_plan"]
 
-PROFILES: Final = ("calm", "swarm")
-BYZANTINE: Final = (
-    "double_voter", "equivocating_leader", "false_revealer", "impostor", "invalid_proposer", "lone_certifier",
-    "root_forger", "withholder",
-)  # fmt: skip
+PROFILES: Final = ("calm", "swarm", "learning")
+_HEALED_MS: Final = 20_000
+_ALWAYS_MS: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +50,16 @@ class Partition:
 class FaultPlan:
     """The whole fate of a world. `byzantine` is the index of the adversary's node, None without one."""
 
-    network: NetworkFaults
     faults_ms: int
-    healed_ms: int
-    restart_ms: int
-    byzantine: int | None
-    adversary: str
-    crashes: tuple[Crash, ...]
-    partitions: tuple[Partition, ...]
+    network: NetworkFaults = field(default_factory=NetworkFaults)
+    healed_ms: int = _HEALED_MS
+    restart_ms: int = 500
+    byzantine: int | None = None
+    adversary: str = ""
+    crashes: tuple[Crash, ...] = ()
+    partitions: tuple[Partition, ...] = ()
+    evaluators: EvaluatorFaults = field(default_factory=EvaluatorFaults)
+    trainers: TrainerFaults = field(default_factory=TrainerFaults)
 
     def unleash(self, world: World) -> None:
         """Put every planned fault on the world's schedule."""
@@ -64,33 +73,83 @@ class FaultPlan:
 
 
 def draw_plan(profile: str, rng: random.Random, nodes: int = 4) -> FaultPlan:
-    """The fate of one seed. Raises `InvalidInput` for an unknown profile.
-
-    "calm" has no faults, "swarm" draws its own of every kind; an adversary's name is a calm network with that adversary.
-    """
-    if profile in BYZANTINE:
-        return FaultPlan(NetworkFaults(), 25_000, 20_000, 500, rng.randrange(nodes), profile, (), ())
-    if profile not in PROFILES:
-        known = ", ".join((*PROFILES, *BYZANTINE))
-        raise InvalidInput("there is no such profile", profile=profile, profiles=known)
+    """The fate of one seed. Raises `InvalidInput` for an unknown profile."""
     if profile == "calm":
-        return FaultPlan(NetworkFaults(), 2_000, 20_000, 500, None, "", (), ())
+        return build_calm_plan(2_000)
+    if profile == "swarm":
+        return _draw_swarm(rng, nodes)
+    if profile == "learning":
+        return _draw_learning(rng, nodes)
+    if profile in ADVERSARIES:
+        return FaultPlan(25_000, byzantine=rng.randrange(nodes), adversary=profile)
+    known = ", ".join((*PROFILES, *sorted(ADVERSARIES)))
+    raise InvalidInput("there is no such profile", profile=profile, profiles=known)
+
+
+def build_calm_plan(faults_ms: int, evaluators: EvaluatorFaults | None = None) -> FaultPlan:
+    """A calm network, perhaps with bad evaluators."""
+    return FaultPlan(faults_ms, evaluators=evaluators or EvaluatorFaults())
+
+
+def _draw_swarm(rng: random.Random, nodes: int) -> FaultPlan:
     faults_ms = rng.randint(4_000, 8_000)
-    network = NetworkFaults(
-        loss_permille=rng.choice((0, 20, 100, 250)),
+    return FaultPlan(
+        faults_ms,
+        network=_draw_network(rng, (0, 20, 100, 250), (10, 50, 200)),
+        restart_ms=rng.randint(100, 1_500),
+        byzantine=rng.randrange(nodes) if rng.randrange(4) else None,
+        adversary=rng.choice(tuple(ADVERSARIES)),
+        crashes=_draw_crashes(rng, faults_ms, nodes, 3),
+        partitions=tuple(
+            Partition(rng.randrange(faults_ms), rng.randint(300, 2_000), tuple(rng.randrange(2) for _ in range(nodes)))
+            for _ in range(rng.randrange(3))
+        ),
+    )
+
+
+def _draw_learning(rng: random.Random, nodes: int) -> FaultPlan:
+    faults_ms = rng.randint(8_000, 14_000)
+    if rng.randrange(4) == 0:  # all evaluators are dead, from some moment on
+        at_ms = rng.randrange(faults_ms // 2)
+        deaths = tuple(EvaluatorDeath(at_ms, _ALWAYS_MS, node) for node in range(nodes))
+    else:
+        deaths = tuple(
+            EvaluatorDeath(rng.randrange(faults_ms), rng.randint(500, 6_000), rng.randrange(nodes))
+            for _ in range(rng.randrange(5))
+        )
+    return FaultPlan(
+        faults_ms,
+        network=_draw_network(rng, (0, 0, 20, 100), (10, 50)),
+        restart_ms=rng.randint(100, 1_500),
+        byzantine=rng.randrange(nodes) if rng.randrange(3) == 0 else None,
+        adversary=rng.choice(tuple(ADVERSARIES)),
+        crashes=_draw_crashes(rng, faults_ms, nodes, 4),
+        evaluators=EvaluatorFaults(
+            fail_permille=rng.choice((0, 100, 500)),
+            stall_permille=rng.choice((0, 0, 100, 300)),
+            liar=rng.randrange(nodes) if rng.randrange(2) else None,
+            deaths=deaths,
+        ),
+        trainers=TrainerFaults(
+            withheld_permille=rng.choice((0, 150)),
+            partial_permille=rng.choice((0, 150)),
+            malformed_permille=rng.choice((0, 100)),
+            copied_permille=rng.choice((0, 100)),
+        ),
+    )
+
+
+def _draw_network(rng: random.Random, losses: tuple[int, ...], delays_ms: tuple[int, ...]) -> NetworkFaults:
+    return NetworkFaults(
+        loss_permille=rng.choice(losses),
         duplicate_permille=rng.choice((0, 50)),
         delay_min_ms=1,
-        delay_max_ms=rng.choice((10, 50, 200)),
+        delay_max_ms=rng.choice(delays_ms),
         slow_permille=rng.choice((0, 30)),
     )
-    byzantine = rng.randrange(nodes) if rng.randrange(4) else None
-    crashes = tuple(
-        Crash(rng.randrange(faults_ms), rng.randrange(nodes), rng.randrange(40)) for _ in range(rng.randrange(4))
-    )
-    partitions = tuple(
-        Partition(rng.randrange(faults_ms), rng.randint(300, 2_000), tuple(rng.randrange(2) for _ in range(nodes)))
-        for _ in range(rng.randrange(3))
-    )
-    return FaultPlan(
-        network, faults_ms, 20_000, rng.randint(100, 1_500), byzantine, rng.choice(BYZANTINE), crashes, partitions
+
+
+def _draw_crashes(rng: random.Random, faults_ms: int, nodes: int, most: int) -> tuple[Crash, ...]:
+    return tuple(
+        Crash(rng.randrange(faults_ms), rng.randrange(nodes), rng.randrange(40)) for _ in range(rng.randrange(most + 1))
     )

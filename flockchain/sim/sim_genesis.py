@@ -11,6 +11,7 @@ from flockchain.primitives.numbers import AccountId, Balance, Stake
 from flockchain.runtime.dev_keys import build_genesis_validator, derive_dev_account, derive_dev_keys
 from flockchain.runtime.genesis import load_genesis
 from flockchain.runtime.genesis_config import GenesisAccount, GenesisConfig
+from flockchain.sim.adversaries.flooder import FLOODER_ACCOUNT
 from flockchain.sim.traffic import TRAFFIC_ACCOUNTS
 
 __all__ = ["build_sim_genesis", "get_validator_name"]
@@ -33,6 +34,6 @@ def build_sim_genesis(template: Path, bls: BlsBackend, nodes: int, stake: Stake 
     )
     accounts = tuple(
         GenesisAccount(AccountId(ed25519.get_public_key(derive_dev_account(name))), _BALANCE)
-        for name in TRAFFIC_ACCOUNTS
+        for name in (*TRAFFIC_ACCOUNTS, FLOODER_ACCOUNT)
     )
     return replace(config, validators=validators, accounts=accounts)

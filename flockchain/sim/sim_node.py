@@ -32,6 +32,7 @@ class SimNode:
         self.secrets = secrets
         self.node_id: NodeId = secrets.node_id
         self.account: AccountId = secrets.account
+        self.consensus_key = secrets.get_consensus_key(world.bls)
         self.adversary = adversary
         self.archive = Archive(MemoryStore())
         self.vote_journal: list[bytes] = []
@@ -93,11 +94,15 @@ class SimNode:
         """Hand one event in and perform what comes out; a crash may be planned between any two effects."""
         if self.replica is None:
             return
-        effects = self.replica.on_event(event, self.world.now_ms)
+        try:
+            effects = self.replica.on_event(event, self.world.now_ms)
+        except Exception as error:  # whatever it is, it is a finding
+            self.world.on_broken(self, error)
+            return
         if self.adversary is not None:
             effects = self.adversary.apply(self, effects)
         for effect in effects:
-            if self.world.is_crash_due(self):
+            if self.world.is_crash_due(self, effect):
                 self.crash()
                 return
             self.world.trace(self, effect)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,19 @@ __all__ = ["run_swarm"]
 def run_swarm(
     first: int, last: int, template: Path, profile: str = "swarm", jobs: int = 1, crypto: str = "fast"
 ) -> Iterator[WorldReport]:
-    """The reports of the seeds `first` to `last`, both included, as they are ready."""
+    """The reports of the seeds `first` to `last`, both included, as they are ready.
+
+    Closing the iterator, or an exception in its consumer, ends the processes at once.
+    """
     seeds = range(first, last + 1)
     run = partial(run_world, template=template, profile=profile, crypto=crypto)
-    if jobs == 1:
+    if jobs == 1 or len(seeds) == 1:
         yield from map(run, seeds)
         return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(run, seeds, chunksize=4)
+    # An interrupt is for the process that was asked: the others are ended by it, without a word.
+    with multiprocessing.get_context("spawn").Pool(min(jobs, len(seeds)), _ignore_interrupts) as pool:
+        yield from pool.imap(run, seeds)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,39 +1,50 @@
 """A whole network in one process and one thread, reproducible from a seed.
 
 The nodes run the production replica; the world is their clock, their network and their fate. It knows the
-faults that a profile draws and hands every committed block to the checkers. A run has two phases: faults,
+faults that a profile draws and shows everything that happens to the checkers. A run has two phases: faults,
 then everything is healed and must make progress.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from flockchain.crypto.bls import BlsBackend, get_default_backend
+from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.numbers import Hash, NodeId
 from flockchain.replica import effects as out
 from flockchain.replica import events
 from flockchain.runtime.dev_keys import derive_dev_keys
+from flockchain.runtime.flock import build_runtime
 from flockchain.runtime.genesis_config import GenesisConfig
 from flockchain.sim.adversaries import ADVERSARIES, Adversary
+from flockchain.sim.chain_mirror import ChainMirror
 from flockchain.sim.checkers import CHECKERS, Checker, Violation
-from flockchain.sim.learning import SimLearning
+from flockchain.sim.evaluators import SimEvaluators
 from flockchain.sim.network import SimNetwork
 from flockchain.sim.profile import FaultPlan, draw_plan
 from flockchain.sim.schedule import Schedule
 from flockchain.sim.signatures import SimulatedBls
+from flockchain.sim.sim_blobs import SimBlobs
 from flockchain.sim.sim_genesis import build_sim_genesis, get_validator_name
 from flockchain.sim.sim_node import SimNode
 from flockchain.sim.traffic import Traffic
+from flockchain.sim.trainers import Trainers
 
-__all__ = ["World", "WorldReport", "run_world"]
+__all__ = ["CRYPTOS", "World", "WorldReport", "build_world", "run_world"]
+
+CRYPTOS: Final = ("fast", "real")
 
 _PROGRESS_BLOCKS: Final = 6
-_HEALED_STEP_MS: Final = 250
+_STEP_MS: Final = 250
+
+CrashTest = Callable[[out.ReplicaEffect], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,62 +59,77 @@ class WorldReport:
     refusals: tuple[str, ...]  # why honest nodes did not notarize blocks, each reason once
 
 
-@dataclass
 class World:
-    """The network of one seed."""
+    """The network of one seed. `run` takes it from boot to verdict; tests may go step by step."""
 
-    seed: int
-    genesis: GenesisConfig
-    plan: FaultPlan
-    bls: BlsBackend
-    rng: random.Random
-    schedule: Schedule
-    network: SimNetwork
-    nodes: list[SimNode] = field(default_factory=list)
-    checkers: list[Checker] = field(default_factory=list)
-    violations: list[Violation] = field(default_factory=list)
-    marks: dict[str, int] = field(default_factory=dict)
-    forged: set[Hash] = field(default_factory=set)  # blocks that an adversary made to break a rule
-
-    def __post_init__(self) -> None:
-        self._digest = sha256()
+    def __init__(self, seed: int, genesis: GenesisConfig, plan: FaultPlan, bls: BlsBackend, rng: random.Random) -> None:
+        self.seed = seed
+        self.genesis = genesis
+        self.plan = plan
+        self.bls = bls
+        self.rng = rng
+        self.schedule = Schedule(genesis.timestamp_ms + 1_000)
+        self.network = SimNetwork(rng, plan.network)
+        self.nodes: list[SimNode] = []
+        self.mirror = ChainMirror(build_runtime(genesis, bls).genesis_changes)
+        self.checkers: list[Checker] = [build() for build in CHECKERS]
+        self.violations: list[Violation] = []
+        self.marks: dict[str, int] = {}
+        self.forged: set[Hash] = set()  # blocks that an adversary made to break a rule
+        self.blobs = SimBlobs(self)
+        self.evaluators = SimEvaluators(self, self.blobs, plan.evaluators)
         self.traffic = Traffic(self)
-        self.learning = SimLearning(self, self.traffic)
+        self.trainers = Trainers(self, self.traffic, self.blobs, plan.trainers)
+        self._by_id: dict[NodeId, SimNode] = {}
+        self._digest = sha256()
         self._effects_to_crash: dict[NodeId, int] = {}
+        self._crash_tests: dict[NodeId, CrashTest] = {}
+
+    # What nodes and their surroundings see
 
     @property
     def now_ms(self) -> int:
         return self.schedule.now_ms
 
     @property
+    def honest(self) -> list[SimNode]:
+        """The nodes without an adversary."""
+        return [node for node in self.nodes if node.adversary is None]
+
+    @property
     def trace_hash(self) -> str:
         """A hash over every effect of every node, in order."""
         return self._digest.hexdigest()
 
+    def add_node(self, node: SimNode) -> None:
+        """Part of building a world."""
+        self.nodes.append(node)
+        self._by_id[node.node_id] = node
+
     def trace(self, node: SimNode, effect: out.ReplicaEffect) -> None:
         """Note one effect and show it to the checkers; two runs of a seed agree on all of them."""
-        summary = f"{self.now_ms}:{node.node_id[:4].hex()}:{type(effect).__name__}"
-        self._digest.update(summary.encode())
+        self._digest.update(f"{self.now_ms}:{node.node_id[:4].hex()}:{type(effect).__name__}".encode())
         if isinstance(effect, out.SendMessage):
             self._digest.update(effect.payload)
         for checker in self.checkers:
-            self.violations.extend(checker.on_effect(node, effect))
+            self._blame(checker.on_effect(node, effect))
 
     def send(self, source: SimNode, target: NodeId, payload: bytes) -> None:
         """Put a message on the wire."""
-        receiver = self.find_node(target)
+        receiver = self._by_id[target]
         for delay_ms in self.network.plan(source.node_id, target):
             event = events.MessageReceived(source.node_id, payload)
             life = receiver.life
             self.schedule.add(delay_ms, lambda life=life, event=event: receiver.deliver(life, event))  # type: ignore[misc]
 
-    def find_node(self, node_id: NodeId) -> SimNode:
-        return next(node for node in self.nodes if node.node_id == node_id)
-
     def on_committed(self, node: SimNode, effect: out.CommitBlocks) -> None:
-        """Every finalized block of every node goes past every checker."""
+        """Final blocks go past every checker: for each node, and once as the chain grows."""
+        for executed in effect.executed if node.adversary is None else ():
+            if self.mirror.apply(executed):
+                for checker in self.checkers:
+                    self._blame(checker.on_block(node, executed, self.mirror.state))
         for checker in self.checkers:
-            self.violations.extend(checker.on_committed(node, effect))
+            self._blame(checker.on_committed(node, effect))
 
     def on_noted(self, node: SimNode, effect: out.Penalise | out.ViewEntered) -> None:
         """Notes of a node, for the marks."""
@@ -111,93 +137,135 @@ class World:
 
     def on_work(self, node: SimNode, order: Any) -> None:
         """A work order of a node's duties."""
-        self.learning.on_work(node, order)
+        self.evaluators.on_work(node, order)
+
+    def on_broken(self, node: SimNode, error: Exception) -> None:
+        """The node's own code raised: no input may bring that about. The node is down until the world is healed."""
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).stem}.{frame.name}"
+        seen = f"node {node.node_id[:4].hex()} broke in {place}: {type(error).__name__}: {error}"
+        self._blame([Violation("standing", seen)])
+        node.crash()
 
     def mark(self, name: str) -> None:
         """Count that something happened at least once."""
         self.marks[name] = self.marks.get(name, 0) + 1
 
+    # Fate
+
     def plan_crash(self, node: SimNode, after_effects: int) -> None:
         """Crash `node` between two effects."""
         self._effects_to_crash[node.node_id] = after_effects
 
-    def is_crash_due(self, node: SimNode) -> bool:
+    def plan_crash_before(self, node: SimNode, is_it: CrashTest) -> None:
+        """Crash `node` right before the first effect of which `is_it` says so."""
+        self._crash_tests[node.node_id] = is_it
+
+    def is_crash_due(self, node: SimNode, effect: out.ReplicaEffect) -> bool:
+        """Whether the node crashes now, instead of performing `effect`. It restarts by itself, after a while."""
+        if not self._is_crash_planned(node, effect):
+            return False
+        self.mark("crash")
+        self.schedule.add(self.plan.restart_ms, lambda: self._restart(node))
+        return True
+
+    def _is_crash_planned(self, node: SimNode, effect: out.ReplicaEffect) -> bool:
+        is_it = self._crash_tests.get(node.node_id)
+        if is_it is not None and is_it(effect):
+            del self._crash_tests[node.node_id]
+            return True
         left = self._effects_to_crash.get(node.node_id)
         if left is None:
             return False
-        if left == 0:
-            del self._effects_to_crash[node.node_id]
-            self.mark("crash")
-            self.schedule.add(self.plan.restart_ms, lambda: self._restart(node))
-            return True
-        self._effects_to_crash[node.node_id] = left - 1
-        return False
+        if left:
+            self._effects_to_crash[node.node_id] = left - 1
+            return False
+        del self._effects_to_crash[node.node_id]
+        return True
 
     def _restart(self, node: SimNode) -> None:
         if not node.is_up:
             node.boot()
 
-    def run(self) -> WorldReport:
-        """Boot, faults, healing, verdict."""
+    def _blame(self, violations: Iterable[Violation]) -> None:
+        self.violations.extend(violation for violation in violations if violation not in self.violations)
+
+    # The run
+
+    def start(self) -> None:
+        """Boot everybody, and let users and faults loose."""
         for node in self.nodes:
             node.boot()
         self.traffic.start()
-        self.learning.start()
+        self.trainers.start()
+        self.evaluators.unleash()
         self.plan.unleash(self)
-        self.schedule.run_until(self.schedule.now_ms + self.plan.faults_ms)
-        self._heal()
-        self._run_until_progress()
+
+    def advance(self, ms: int) -> None:
+        """Let time pass."""
+        self.schedule.run_until(self.now_ms + ms)
+
+    def advance_until(self, is_reached: Callable[[], bool], most_ms: int) -> bool:
+        """Let time pass until something holds; False if it does not in `most_ms`."""
+        deadline_ms = self.now_ms + most_ms
+        while not is_reached():
+            if self.now_ms >= deadline_ms:
+                return False
+            self.advance(_STEP_MS)
+        return True
+
+    def run(self) -> WorldReport:
+        """Boot, faults, healing, verdict."""
+        self.start()
+        self.advance(self.plan.faults_ms)
+        return self.finish()
+
+    def finish(self) -> WorldReport:
+        """Heal everything: all honest nodes must go on beyond the highest head of before, in time. Then the verdict."""
+        self.network.heal()
+        self._effects_to_crash.clear()
+        self._crash_tests.clear()
+        for node in self.nodes:
+            self._restart(node)
+        target = max(node.get_height() for node in self.nodes) + _PROGRESS_BLOCKS
+        self.advance_until(lambda: all(node.get_height() >= target for node in self.honest), self.plan.healed_ms)
+        for node in self.honest:
+            if node.get_height() < target:
+                seen = f"node {node.node_id[:4].hex()} stands at {node.get_height()} of {target}"
+                self._blame([Violation("progress", seen)])
         for checker in self.checkers:
-            self.violations.extend(checker.on_end(self.nodes))
+            self._blame(checker.on_end(self.nodes))
         return WorldReport(
             seed=self.seed,
             violations=tuple(str(violation) for violation in self.violations),
             trace_hash=self.trace_hash,
-            finalized_heights=tuple(self._get_heights()),
+            finalized_heights=tuple(node.get_height() for node in self.nodes),
             marks=dict(sorted(self.marks.items())),
-            refusals=tuple(sorted({item.reason for node in self.nodes for item in node.refused})),
+            refusals=tuple(sorted({item.reason for node in self.honest for item in node.refused})),
         )
 
-    def _heal(self) -> None:
-        self.network.heal()
-        self._effects_to_crash.clear()
-        for node in self.nodes:
-            if not node.is_up:
-                node.boot()
 
-    def _get_heights(self) -> list[int]:
-        return [node.get_height() for node in self.nodes]
+def build_world(
+    seed: int, template: Path, profile: str | FaultPlan = "swarm", crypto: str = "fast", nodes: int = 4
+) -> World:
+    """The world of a seed, before its first moment, on a chain like `template`'s.
 
-    def _run_until_progress(self) -> None:
-        """Every honest node must finalize `_PROGRESS_BLOCKS` beyond the highest head of before, in time."""
-        target = max(self._get_heights()) + _PROGRESS_BLOCKS
-        deadline_ms = self.now_ms + self.plan.healed_ms
-        honest = [node for node in self.nodes if node.adversary is None]
-        while self.now_ms < deadline_ms and any(node.get_height() < target for node in honest):
-            self.schedule.run_until(self.now_ms + _HEALED_STEP_MS)
-        for node in honest:
-            if node.get_height() < target:
-                seen = f"node {node.node_id[:4].hex()} stands at {node.get_height()} of {target}"
-                self.violations.append(Violation("progress", seen))
-
-
-def run_world(seed: int, template: Path, profile: str = "swarm", crypto: str = "fast", nodes: int = 4) -> WorldReport:
-    """Run one seed to its end on a chain like `template`'s. `crypto` is "fast" (see `signatures`) or "real"."""
+    `profile` may be a plan of one's own. `crypto` is "fast" (see `signatures`) or "real".
+    """
+    if crypto not in CRYPTOS:
+        raise InvalidInput("signatures are fast or real", got=crypto)
     rng = random.Random(seed)
-    plan = draw_plan(profile, rng, nodes)
+    plan = draw_plan(profile, rng, nodes) if isinstance(profile, str) else profile
     bls: BlsBackend = get_default_backend() if crypto == "real" else SimulatedBls()
-    genesis = build_sim_genesis(template, bls, nodes)
-    world = World(
-        seed=seed,
-        genesis=genesis,
-        plan=plan,
-        bls=bls,
-        rng=rng,
-        schedule=Schedule(genesis.timestamp_ms + 1_000),
-        network=SimNetwork(rng, plan.network),
-    )
+    world = World(seed, build_sim_genesis(template, bls, nodes), plan, bls, rng)
     for index in range(nodes):
         adversary: Adversary | None = ADVERSARIES[plan.adversary]() if index == plan.byzantine else None
-        world.nodes.append(SimNode(world, derive_dev_keys(get_validator_name(index)), adversary))
-    world.checkers = [build() for build in CHECKERS]
-    return world.run()
+        world.add_node(SimNode(world, derive_dev_keys(get_validator_name(index)), adversary))
+    return world
+
+
+def run_world(
+    seed: int, template: Path, profile: str | FaultPlan = "swarm", crypto: str = "fast", nodes: int = 4
+) -> WorldReport:
+    """Run one seed to its end."""
+    return build_world(seed, template, profile, crypto, nodes).run()

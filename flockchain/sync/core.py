@@ -199,7 +199,8 @@ class SyncCore:
         return [self._ask(peer, Height(self._height + 1), now_ms)]
 
     def _compute_is_behind(self, now_ms: int) -> bool:
-        lag = self.best_height - self._height
+        askable = (peer.height for peer in self._peers.values() if peer.not_before_ms <= now_ms)
+        lag = max(askable, default=self._height) - self._height  # a boast that was not made good counts for nothing
         if lag >= self._config.lag_blocks or (self._is_behind and lag > 0):
             return True
         return lag > 0 and now_ms - self._head_moved_ms >= self._config.stall_ms

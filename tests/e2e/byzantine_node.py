@@ -6,7 +6,6 @@ block's learning section. The forged block is signed with the validator's true k
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,9 @@ from flockchain.replica.effects import ReplicaEffect, SendMessage
 from flockchain.replica.events import ReplicaEvent
 from flockchain.replica.replica import Replica
 
-__all__ = ["RootForger"]
+__all__ = ["FORGED", "RootForger"]
+
+FORGED = "forged "  # begins a line of the log; the block's hash follows
 
 
 class RootForger(Replica):
@@ -50,10 +51,10 @@ class RootForger(Replica):
             self.participant.bls, self.participant.genesis_hash, keys.secret_key, VoteKind.NOTARIZE, header.epoch,
             proposal.view, block_hash,
         )  # fmt: skip
-        print(json.dumps({"forged": block_hash.hex(), "view": proposal.view}), flush=True)
+        print(f"{FORGED}{block_hash.hex()}", flush=True)
         return replace(proposal, block=replace(proposal.block, header=header), signature=signature)
 
 
 if __name__ == "__main__":
-    assembly.Replica = RootForger  # type: ignore[misc]
+    assembly.Replica = RootForger  # type: ignore[attr-defined]
     sys.exit(run_node(Path(sys.argv[1])))

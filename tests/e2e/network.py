@@ -68,6 +68,7 @@ class Network:
     creator: Account  # holds funds and is no validator
     fleet: Fleet
     _clients: dict[str, Client] = field(default_factory=dict)
+    _running: set[str] = field(default_factory=set)  # validators that were started and not stopped
 
     @classmethod
     def plan(
@@ -105,6 +106,8 @@ class Network:
 
     def start(self, name: str, command: Sequence[str] | None = None) -> Process:
         """Start a node, or `command` under any name; it is not waited for."""
+        if name in self.nodes:
+            self._running.add(name)
         return self.fleet.start(name, command or (*FLOCKCHAIN, "start", "--home", str(self.nodes[name].home)))
 
     def start_all(self) -> None:
@@ -113,10 +116,12 @@ class Network:
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
+        self._running.discard(name)
         self.fleet.kill(name)
 
     def stop(self, name: str, timeout_s: float = 15.0) -> int:
         """SIGTERM; the exit code."""
+        self._running.discard(name)
         handle = self.fleet.processes[name].handle
         signal_group(handle.pid, is_final=False)
         return handle.wait(timeout_s)
@@ -151,20 +156,27 @@ class Network:
         status = self.get_status(name)
         return -1 if status is None else status.height
 
+    def wait_until(self, is_done: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+        """Return once `is_done`; fail after `timeout_s`, or at once when a validator has ended that was not stopped."""
+
+        def is_done_or_hopeless() -> bool:
+            ended = [name for name in self._running if not self.fleet.processes[name].is_alive]
+            if ended:
+                raise RuntimeError(f"ended too early: {self.describe(ended)}")
+            return is_done()
+
+        try:
+            wait_until(is_done_or_hopeless, what, timeout_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {self.describe(self._running)}") from None
+
     def wait_for_height(self, height: int, *names: str, timeout_s: float = 30.0) -> None:
         """Until these nodes (all, unless named) have finalized `height`."""
         wanted = names or tuple(self.nodes)
-
-        def is_there() -> bool:
-            ended = [name for name in wanted if not self.fleet.processes[name].is_alive]
-            if ended:
-                raise RuntimeError(f"ended too early: {self.describe(ended)}")
-            return all(self.get_height(name) >= height for name in wanted)
-
-        try:
-            wait_until(is_there, f"{', '.join(wanted)} reach height {height}", timeout_s)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}: they are at {self.describe(wanted)}") from None
+        self.wait_until(
+            lambda: all(self.get_height(name) >= height for name in wanted),
+            f"{', '.join(wanted)} reach height {height}", timeout_s,
+        )  # fmt: skip
 
     def describe(self, names: Iterable[str]) -> Mapping[str, str]:
         """For people: where each node is and what it said last."""

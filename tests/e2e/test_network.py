@@ -10,6 +10,7 @@ import pytest
 
 from flockchain.devnet.processes import find_free_ports
 from flockchain.node.home import Home
+from flockchain.primitives.numbers import AccountId, TimestampMs
 from flockchain.primitives.vote import decode_bitmap
 from flockchain.runtime.genesis import encode_genesis
 from flockchain.runtime.genesis_config import GenesisConfig
@@ -84,7 +85,7 @@ def test_any_validator_killed_with_9_goes_on_from_where_it_was_and_catches_up(ne
     network.kill(name)
     network.wait_for_height(height + 4, *others)
     network.start(name)
-    wait_until(lambda: network.get_height(name) >= height, f"{name} answers from where it was")
+    network.wait_until(lambda: network.get_height(name) >= height, f"{name} answers from where it was")
     assert network.get_client(name).chain.get_block_hash(height) == known
     target = network.get_height(others[0])
     network.wait_for_height(target + 1)
@@ -103,7 +104,7 @@ def test_a_second_node_on_one_data_folder_ends_with_a_fault_on_one_line(network:
 
 
 def test_a_node_of_another_genesis_is_told_so_and_never_becomes_a_peer(network: Network, tmp_path: Path) -> None:
-    foreign = replace(network.genesis, timestamp_ms=network.genesis.timestamp_ms + 1)
+    foreign = replace(network.genesis, timestamp_ms=TimestampMs(network.genesis.timestamp_ms + 1))
     file = tmp_path / "foreign.toml"
     file.write_bytes(encode_genesis(foreign))
     address = network.nodes["validator-0"].peer_address
@@ -115,7 +116,9 @@ def test_a_node_of_another_genesis_is_told_so_and_never_becomes_a_peer(network: 
     )  # fmt: skip
     network.start("foreigner", (*FLOCKCHAIN, "start", "--home", str(home)))
     try:
-        wait_until(lambda: network.get_log("foreigner").count("another chain") >= 3, "the foreigner is told, thrice")
+        network.wait_until(
+            lambda: network.get_log("foreigner").count("another chain") >= 3, "the foreigner is told, thrice"
+        )
         assert all(address in line for line in network.get_log("foreigner").splitlines() if "another chain" in line)
         assert run_cli("status", "--home", str(home))["peers"] == 0
         assert network.get_client("validator-0").chain.get_status().peers == len(network.nodes) - 1
@@ -144,12 +147,14 @@ def test_a_fifth_node_syncs_bonds_leads_votes_and_leaves(network: Network, newco
     bonded = run_cli("stake", "bond", "50000", "--home", str(newcomer))
 
     joined = bonded["height"] // EPOCH_BLOCKS + 2
-    wait_until(lambda: has_proposed_and_signed(network, account, joined), "the newcomer leads and votes", 60)
+    network.wait_until(lambda: has_proposed_and_signed(network, account, joined), "the newcomer leads and votes", 60)
 
     run_cli("stake", "leave", "--home", str(newcomer))
-    wait_until(lambda: not is_member(network, account, client.chain.get_status().epoch), "the newcomer is out", 30)
+    network.wait_until(
+        lambda: not is_member(network, account, client.chain.get_status().epoch), "the newcomer is out", 30
+    )
     left = client.chain.get_status().epoch
-    wait_until(lambda: client.chain.get_status().epoch >= left + 3, "unbonding is over", 30)
+    network.wait_until(lambda: client.chain.get_status().epoch >= left + 3, "unbonding is over", 30)
     run_cli("stake", "withdraw", "--home", str(newcomer))
     assert run_cli("stake", "show", account.hex(), "--home", str(newcomer))["balance"] > 59_999 * 10**9
     assert network.stop("newcomer") == 0
@@ -169,12 +174,12 @@ def wait_for_sync(home: Path, height: int) -> dict[str, int]:
     return status
 
 
-def is_member(network: Network, account: bytes, epoch: int) -> bool:
+def is_member(network: Network, account: AccountId, epoch: int) -> bool:
     members = network.get_client("validator-0").chain.get_validator_set(epoch).validators
     return account in {member.account for member in members}
 
 
-def has_proposed_and_signed(network: Network, account: bytes, since_epoch: int) -> bool:
+def has_proposed_and_signed(network: Network, account: AccountId, since_epoch: int) -> bool:
     """Whether finalized blocks since an epoch include one that it proposed and one that its vote finalized."""
     chain = network.get_client("validator-0").chain
     now = chain.get_status()

@@ -85,3 +85,15 @@ def _names_a_verb(command: object, words: list[str]) -> bool:
         return True
     known = {option for parameter in command.params for option in parameter.opts}  # type: ignore[attr-defined]
     return all(word.partition("=")[0] in known | {"--help"} for word in words if word.startswith("--"))
+
+
+def test_files_named_in_code_style_exist() -> None:
+    """`flockchain/x/y.py` and the like: every path that a document names, but for placeholders in angle brackets."""
+    path = re.compile(r"`((?:flockchain|ml|tests|tools|docs|proto|genesis)/[\w./-]+)`")
+    missing = [
+        (document.name, named)
+        for document in iterate_documents()
+        for named in path.findall(document.read_text(encoding="utf-8"))
+        if not (ROOT / named).exists()
+    ]
+    assert missing == []

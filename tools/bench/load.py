@@ -56,7 +56,7 @@ class BlockHeard:
 
 @dataclass(slots=True)
 class LoadResult:
-    """When each transfer was submitted and heard to be final, by a clock in seconds; and the blocks of the first node."""
+    """When each transfer was submitted and heard to be final, in seconds of one clock; the first node's blocks."""
 
     submitted_s: dict[bytes, float] = field(default_factory=dict)
     final_s: dict[bytes, float] = field(default_factory=dict)
@@ -104,8 +104,9 @@ async def run_load(clients: Sequence[AsyncClient], load: Load) -> LoadResult:
     """Submit everything when it is due and wait until it is final on the node that it was submitted to."""
     result = LoadResult()
     waiting: list[set[bytes]] = [set() for _ in clients]
+    is_over = asyncio.Event()
     followers = [
-        asyncio.create_task(_follow(client, result, mine, is_first=client is clients[0]))
+        asyncio.create_task(_follow(client, result, mine, is_over, is_first=client is clients[0]))
         for client, mine in zip(clients, waiting, strict=True)
     ]
     await asyncio.sleep(_SETTLE_S)
@@ -117,9 +118,8 @@ async def run_load(clients: Sequence[AsyncClient], load: Load) -> LoadResult:
             if batch:
                 sends.append(asyncio.create_task(_submit(client, batch, result, mine)))
     await asyncio.gather(*sends)
-    deadline = time.monotonic() + _DRAIN_S
-    while any(waiting) and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
+    is_over.set()
+    await asyncio.wait(followers, timeout=_DRAIN_S)
     for follower in followers:
         follower.cancel()
     await asyncio.gather(*followers, return_exceptions=True)
@@ -138,7 +138,10 @@ async def _submit(client: AsyncClient, batch: Sequence[bytes], result: LoadResul
             mine.discard(digest)
 
 
-async def _follow(client: AsyncClient, result: LoadResult, mine: set[bytes], *, is_first: bool) -> None:
+async def _follow(
+    client: AsyncClient, result: LoadResult, mine: set[bytes], is_over: asyncio.Event, *, is_first: bool
+) -> None:
+    """Note what one node says is final, until all is submitted and nothing of it is missing any more."""
     async for item in client.events.subscribe(without_runtime_events=True):
         if not isinstance(item, FinalizedBlock):
             continue
@@ -150,3 +153,5 @@ async def _follow(client: AsyncClient, result: LoadResult, mine: set[bytes], *, 
             if digest in mine:
                 mine.discard(digest)
                 result.final_s[digest] = now
+        if is_over.is_set() and not mine:
+            return

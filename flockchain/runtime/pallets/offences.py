@@ -25,7 +25,7 @@ from flockchain.primitives.vote import VOTE, Vote, VoteKind
 from flockchain.runtime.frame import Context, Pallet, StateReader, StorageMap, TupleOf
 from flockchain.runtime.genesis_config import GenesisConfig, compute_last_height
 
-__all__ = ["EvidenceInvalid", "EvidenceKnown", "OffenceKind", "OffenceReported", "Offences"]
+__all__ = ["EvidenceForged", "EvidenceInvalid", "EvidenceKnown", "OffenceKind", "OffenceReported", "Offences"]
 
 
 class OffenceKind(IntEnum):
@@ -56,6 +56,10 @@ class OffenceReported:
 
 class EvidenceInvalid(InvalidInput):
     """Evidence that proves nothing."""
+
+
+class EvidenceForged(EvidenceInvalid):
+    """Evidence with a signature that is not the accused's."""
 
 
 class EvidenceKnown(InvalidInput):
@@ -122,6 +126,19 @@ class Offences(Pallet):
 
     def apply_evidence(self, ctx: Context, raw: bytes) -> None:
         """Verify encoded evidence and punish the offender. Raises `InvalidInput` if it proves nothing new."""
+        (epoch, view, kind, offender), fraction_bps = self.require_offence(ctx, raw)
+        key = (epoch, view, kind, offender)
+        REPORTED.set(ctx.state, key, ctx.block.height)
+        reporter = ctx.block.proposer if ctx.block.proposer != offender else None
+        slashed = self._stakes.slash(ctx, offender, fraction_bps, epoch, reporter)
+        self._stakes.jail(ctx, offender)
+        ctx.deposit(OffenceReported(offender, epoch, view, kind, slashed))
+
+    def require_offence(self, ctx: Context, raw: bytes) -> tuple[OffenceKey, int]:
+        """Which offence encoded evidence proves, and its fraction of the stake in bps. Changes nothing.
+
+        Raises `EvidenceForged` for what nobody honest passes on, and other `InvalidInput` if it proves nothing new.
+        """
         evidence = EVIDENCE.decode(raw)
         if isinstance(evidence, VoteEvidence):
             key = self._require_double_vote(ctx, evidence)
@@ -131,12 +148,7 @@ class Offences(Pallet):
             fraction_bps = self._config.offences.double_score_bps
         if REPORTED.contains(ctx.state, key):
             raise EvidenceKnown("the offence was reported before", epoch=key[0], view=key[1], offender=key[3])
-        epoch, view, kind, offender = key
-        REPORTED.set(ctx.state, key, ctx.block.height)
-        reporter = ctx.block.proposer if ctx.block.proposer != offender else None
-        slashed = self._stakes.slash(ctx, offender, fraction_bps, epoch, reporter)
-        self._stakes.jail(ctx, offender)
-        ctx.deposit(OffenceReported(offender, epoch, view, kind, slashed))
+        return key, fraction_bps
 
     def _require_double_vote(self, ctx: Context, evidence: VoteEvidence) -> OffenceKey:
         first, second = evidence.first, evidence.second
@@ -148,7 +160,7 @@ class Offences(Pallet):
         validators = self._stakes.get_validator_set(ctx.state, first.epoch)
         for vote in (first, second):
             if not verify_vote(ctx.block.crypto, ctx.block.genesis_hash, validators, vote):
-                raise EvidenceInvalid("the vote is not signed by that member", signer=vote.signer, view=vote.view)
+                raise EvidenceForged("the vote is not signed by that member", signer=vote.signer, view=vote.view)
         return first.epoch, first.view, kind, validators.validators[first.signer].account
 
     def _require_double_score(self, ctx: Context, evidence: ScoreEvidence) -> OffenceKey:
@@ -165,7 +177,7 @@ class Offences(Pallet):
         self._require_recent(ctx, epoch)
         for commit in (first, second):
             if not _is_signed(ctx, commit, score_key):
-                raise EvidenceInvalid("the commit is not signed by that member", voter=commit.voter)
+                raise EvidenceForged("the commit is not signed by that member", voter=commit.voter)
         return epoch, first.task << 32 | first.round, OffenceKind.DOUBLE_SCORE, first.voter
 
     def _require_recent(self, ctx: Context, epoch: Epoch) -> None:

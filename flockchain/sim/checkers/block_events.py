@@ -1,6 +1,6 @@
 """Events of a block as bytes: which pallet, which event, and the encoded fields. Nothing of the runtime is used.
 
-    u32 index of the extrinsic ‖ u8 pallet ‖ u8 event ‖ fields
+u32 index of the extrinsic ‖ u8 pallet ‖ u8 event ‖ fields
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from flockchain.primitives.codec import Reader
 from flockchain.runtime.ledger import ExecutedBlock
 
 __all__ = [
-    "BOND_RETURNED", "BURNED", "COMMITTEE_DRAWN", "FEES_SHARED", "MODEL_ADVANCED", "OFFENCE_REPORTED", "PROPOSER_REWARDED",
-    "ROUND_VOIDED", "UPDATE_JUDGED", "UPDATE_SUBMITTED", "EventKind", "iterate_events",
+    "BOND_RETURNED", "BURNED", "COMMITTEE_DRAWN", "FEES_SHARED", "MODEL_ADVANCED", "OFFENCE_REPORTED",
+    "PROPOSER_REWARDED", "ROUND_VOIDED", "UPDATE_JUDGED", "UPDATE_SUBMITTED", "EventKind", "iterate_events",
 ]  # fmt: skip
 
 EventKind = tuple[int, int]  # pallet, event: append-only numbers of the protocol

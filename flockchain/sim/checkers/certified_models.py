@@ -41,7 +41,7 @@ class CertifiedModels(Checker):
         self._entries: dict[bytes, bytes] = {}
 
     def on_block(self, node: SimNode, executed: ExecutedBlock, state: Mapping[bytes, bytes]) -> Iterable[Violation]:
-        certificates = {
+        certificates: dict[_Key, AggregateCertificate] = {
             (item.task, item.round): item for item in executed.block.learning if isinstance(item, AggregateCertificate)
         }
         for key, value in executed.changes.items():
@@ -52,7 +52,7 @@ class CertifiedModels(Checker):
                 continue
             self._entries[key] = value
             entry: LineageEntry = LINEAGE_ENTRY.decode(value)
-            subject = (U32.decode(key[len(_LINEAGE) :][:4]), entry.round)
+            subject: _Key = (U32.decode(key[len(_LINEAGE) :][:4]), entry.round)
             yield from self._judge(node, subject, entry, certificates.get(subject))
         for kind, reader in iterate_events(executed, COMMITTEE_DRAWN, UPDATE_JUDGED):
             subject = (U32.read(reader), U32.read(reader))

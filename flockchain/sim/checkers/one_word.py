@@ -51,7 +51,11 @@ def iterate_words(node: SimNode, effect: ReplicaEffect) -> Iterator[Word]:
     if not isinstance(effect, SendMessage) or effect.payload[0] not in _KINDS:
         return
     message = wire.decode_message(effect.payload)
-    items = message.items if isinstance(message, wire.LearningMessage) else (message.vote,)  # type: ignore[union-attr]
-    for item in items:
-        if not isinstance(item, AggregateCertificate) and item.voter == node.account:
-            yield item  # type: ignore[misc]
+    words: tuple[Word | AggregateCertificate, ...] = ()
+    if isinstance(message, wire.LearningMessage):
+        words = message.items
+    elif isinstance(message, wire.AggregateVoteMessage):
+        words = (message.vote,)
+    for word in words:
+        if not isinstance(word, AggregateCertificate) and word.voter == node.account:
+            yield word

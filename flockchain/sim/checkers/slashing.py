@@ -1,7 +1,7 @@
 """No honest validator is ever slashed for an offence; a proven equivocator is, once for each offence.
 
-Proven: an honest node passed the evidence on. It must then be in a block at the latest when that same node, not
-restarted since, has a block of its own finalized while the evidence is young enough.
+Proven: an honest node passed the evidence on, and both signatures hold. The offence must then be on the chain at the
+latest when that same node, not restarted since, has a block of its own finalized while the evidence is young enough.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from flockchain.crypto.signing import compute_score_commit_bytes
+from flockchain.crypto.signing import compute_vote_bytes
 from flockchain.gossip import messages as wire
 from flockchain.primitives.codec import HASH, U8, U64
 from flockchain.primitives.errors import InvalidInput
-from flockchain.primitives.evidence import EVIDENCE, VoteEvidence
+from flockchain.primitives.evidence import EVIDENCE, ScoreEvidence
 from flockchain.primitives.limits import EVIDENCE_PER_BLOCK_MAX
+from flockchain.primitives.numbers import NodeId
 from flockchain.primitives.validator_set import VALIDATOR_SET
+from flockchain.primitives.vote import Vote, VoteKind
 from flockchain.replica.effects import ReplicaEffect, SendMessage
 from flockchain.runtime.ledger import ExecutedBlock
 from flockchain.sim.checkers.block_events import OFFENCE_REPORTED, iterate_events
@@ -26,3 +28,94 @@ if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
 
 __all__ = ["Slashing"]
+
+_PROMISE: Final = "slashing"
+_DOUBLE_SCORE: Final = 3
+_MARGIN_MS: Final = 100  # a block's time may be a little ahead of the clock by which it was drafted
+
+_Offence = tuple[bytes, int, int]  # offender, view (or task and round), kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """Evidence that a node passed on in one of its lives."""
+
+    life: int
+    at_ms: int
+    evidence: bytes
+
+
+class Slashing(Checker):
+    """Remembers the offences on the chain, and who could have proven which."""
+
+    def __init__(self) -> None:
+        self._reported: set[tuple[_Offence, int]] = set()  # with the epoch
+        self._proofs: dict[NodeId, dict[bytes, _Proof]] = {}
+
+    def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
+        if node.adversary is not None or not isinstance(effect, SendMessage):
+            return ()
+        if effect.payload[0] == wire.MessageKind.EVIDENCE:
+            evidence = wire.decode_message(effect.payload).evidence  # type: ignore[union-attr]
+            known = self._proofs.setdefault(node.node_id, {})
+            if evidence not in known or known[evidence].life != node.life:
+                known[evidence] = _Proof(node.life, node.world.now_ms, evidence)
+        return ()
+
+    def on_block(self, node: SimNode, executed: ExecutedBlock, state: Mapping[bytes, bytes]) -> Iterable[Violation]:
+        world = node.world
+        honest = {each.account for each in world.nodes if each.adversary is None}
+        for _, reader in iterate_events(executed, OFFENCE_REPORTED):
+            offender, epoch, view, kind = HASH.read(reader), U64.read(reader), U64.read(reader), U8.read(reader)
+            offence = ((offender, view, kind), epoch)
+            where = f"kind {kind} in {epoch}/{view} at height {executed.header.height}"
+            if offender in honest:
+                yield Violation(_PROMISE, f"an honest validator was slashed, {where}")
+            if offence in self._reported:
+                yield Violation(_PROMISE, f"an offence was punished twice, {where}")
+            self._reported.add(offence)
+            world.mark("offence")
+        proposer = next(each for each in world.nodes if each.account == executed.header.proposer)
+        if proposer.adversary is None:
+            yield from self._judge(proposer, executed, state)
+
+    def _judge(self, proposer: SimNode, executed: ExecutedBlock, state: Mapping[bytes, bytes]) -> Iterable[Violation]:
+        """What the proposer could prove when it drafted this block must be on the chain now."""
+        drafted_ms = executed.header.timestamp_ms - _MARGIN_MS
+        own = self._proofs.get(proposer.node_id, {}).values()
+        due = [proof for proof in own if proof.life == proposer.life and proof.at_ms < drafted_ms]
+        missing = [offence for proof in due if (offence := self._find_missing(proposer, proof, executed, state))]
+        if len(missing) > 0 and len(due) <= EVIDENCE_PER_BLOCK_MAX:
+            seen = ", ".join(f"kind {kind} in {view}" for _, view, kind in missing)
+            yield Violation(_PROMISE, f"proven and not punished at height {executed.header.height}: {seen}")
+
+    def _find_missing(
+        self, node: SimNode, proof: _Proof, executed: ExecutedBlock, state: Mapping[bytes, bytes]
+    ) -> _Offence | None:
+        """The offence, if it is young, proven and not on the chain."""
+        try:
+            evidence = EVIDENCE.decode(proof.evidence)
+        except InvalidInput:
+            return None
+        if isinstance(evidence, ScoreEvidence):
+            view = evidence.first.task << 32 | evidence.first.round
+            offence: _Offence = (evidence.first.voter, view, _DOUBLE_SCORE)
+            return None if any(known == offence for known, _ in self._reported) else offence
+        first: Vote = evidence.first
+        now, age = executed.header.epoch, node.world.genesis.staking.evidence_age_epochs
+        raw_set = state.get(b"staking/set/" + U64.encode(first.epoch))
+        if raw_set is None or not now - age < first.epoch <= now:
+            return None
+        offender = VALIDATOR_SET.decode(raw_set).validators[first.signer]
+        kinds = {evidence.first.kind, evidence.second.kind}
+        kind = 2 if VoteKind.NULLIFY in kinds else int(VoteKind.FINALIZE in kinds)
+        offence = (offender.account, first.view, kind)
+        if (offence, first.epoch) in self._reported:
+            return None
+        votes = (evidence.first, evidence.second)
+        return offence if all(_is_signed(node, vote, offender.consensus_key) for vote in votes) else None
+
+
+def _is_signed(node: SimNode, vote: Vote, key: bytes) -> bool:
+    message = compute_vote_bytes(node.genesis_hash, vote.kind, vote.epoch, vote.view, vote.block_hash)
+    return node.world.bls.verify(key, message, vote.signature)

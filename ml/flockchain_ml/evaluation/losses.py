@@ -14,10 +14,12 @@ from flockchain_ml.models import LoadedModel, TokenisedRow, build_batch, compute
 __all__ = ["compute_losses", "compute_losses_with_gradient"]
 
 
-def compute_losses(loaded: LoadedModel, rows: Sequence[TokenisedRow], batch_rows: int) -> NDArray[np.float64]:
+def compute_losses(
+    loaded: LoadedModel, rows: Sequence[TokenisedRow], batch_rows: int, on_rows: OnRows | None = None
+) -> NDArray[np.float64]:
     """The loss of every row in its order, nats per token."""
     with torch.no_grad():
-        return _run(loaded, rows, batch_rows, is_backward=False, on_rows=None)
+        return _run(loaded, rows, batch_rows, is_backward=False, on_rows=on_rows)
 
 
 def compute_losses_with_gradient(

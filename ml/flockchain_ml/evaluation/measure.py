@@ -38,7 +38,7 @@ def measure_lineage(
     loaded: LoadedModel, spec: AdapterSpec, lineage: Sequence[bytes], rows: Sequence[Row], attack: Attack | None
 ) -> Measures:
     """Measure the model that a lineage makes; the bare base before the first aggregate."""
-    require_determinism(0)
+    require_determinism(0, loaded.threads)
     if not lineage and spec.mode is AdapterMode.STACK:
         return _measure(loaded, rows, attack)
     adapter = decode_lineage(lineage, spec)

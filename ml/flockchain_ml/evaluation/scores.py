@@ -40,12 +40,12 @@ def evaluate_updates(loaded: LoadedModel, order: EvaluateOrder, on_rows: OnRows 
     An update that alone breaks the model (its loss is no finite number) gets the lowest score, and the others are
     scored without it. Raises `LossNotFinite` if no single update explains a broken candidate.
     """
-    require_determinism(0)
+    require_determinism(0, loaded.threads)
     rows = tokenise_rows(loaded.tokenizer, [*order.rows], tokens_max=loaded.tokens_max)
     try:
         return _evaluate(loaded, order, order.updates, rows, on_rows)
     except LossNotFinite:
-        sound = [update for update in order.updates if _is_sound(loaded, order, update, rows)]
+        sound = [update for update in order.updates if _is_sound(loaded, order, update, rows, on_rows)]
         if not 0 < len(sound) < len(order.updates):
             raise
         partial = _evaluate(loaded, order, sound, rows, on_rows)
@@ -55,7 +55,7 @@ def evaluate_updates(loaded: LoadedModel, order: EvaluateOrder, on_rows: OnRows 
 
 def compute_exact_scores(loaded: LoadedModel, order: EvaluateOrder) -> tuple[int, ...]:
     """The same scores without the first-order step: one forward over all prompts an update. For cross-checks."""
-    require_determinism(0)
+    require_determinism(0, loaded.threads)
     rows = tokenise_rows(loaded.tokenizer, [*order.rows], tokens_max=loaded.tokens_max)
     whole = _compute_mean_loss(loaded, order, order.updates, rows)
     scores = []
@@ -98,23 +98,29 @@ def _compute_first_order(gates: NDArray[np.float64]) -> list[float]:
 
 
 def _compute_mean_loss(
-    loaded: LoadedModel, order: EvaluateOrder, updates: Sequence[bytes], rows: tuple[TokenisedRow, ...]
+    loaded: LoadedModel,
+    order: EvaluateOrder,
+    updates: Sequence[bytes],
+    rows: tuple[TokenisedRow, ...],
+    on_rows: OnRows | None = None,
 ) -> float:
     """The mean loss with these updates in; without any, of the model so far."""
     if not updates and not order.lineage:
-        return float(compute_losses(loaded, rows, order.batch_rows).mean())
+        return float(compute_losses(loaded, rows, order.batch_rows, on_rows).mean())
     candidate = build_candidate(order.spec, order.lineage, updates) if updates else _build_unmoved(order)
     with attached_adapters(loaded, order.spec, candidate.get_ranks()) as slots:
         _load(candidate, slots)
-        return float(compute_losses(loaded, rows, order.batch_rows).mean())
+        return float(compute_losses(loaded, rows, order.batch_rows, on_rows).mean())
 
 
 def _build_unmoved(order: EvaluateOrder) -> Candidate:
     return Candidate(order.spec, None, decode_lineage(order.lineage, order.spec), ())
 
 
-def _is_sound(loaded: LoadedModel, order: EvaluateOrder, update: bytes, rows: tuple[TokenisedRow, ...]) -> bool:
-    return bool(np.isfinite(_compute_mean_loss(loaded, order, [update], rows)))
+def _is_sound(
+    loaded: LoadedModel, order: EvaluateOrder, update: bytes, rows: tuple[TokenisedRow, ...], on_rows: OnRows | None
+) -> bool:
+    return bool(np.isfinite(_compute_mean_loss(loaded, order, [update], rows, on_rows)))
 
 
 def _load(candidate: Candidate, slots: dict[str, Slot]) -> None:

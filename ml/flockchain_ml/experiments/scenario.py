@@ -51,7 +51,7 @@ class Scenario:
     targets: tuple[str, ...] = _LINEAR_LAYERS
     training: TrainSettings = field(default_factory=lambda: TrainSettings(steps=80, batch_rows=16, learning_rate=6e-3))
     rule: Accumulated = field(
-        default_factory=lambda: Accumulated(reputation_cap=5_000, mass_threshold=120_000, reputation_floor=-25_000)
+        default_factory=lambda: Accumulated(reputation_cap=5_000, mass_threshold=140_000, reputation_floor=-15_000)
     )
 
     def __post_init__(self) -> None:

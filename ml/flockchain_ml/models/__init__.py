@@ -8,6 +8,7 @@ from flockchain_ml.models.adapters import (
     attached_adapters,
     build_adapter_spec,
     find_linear_modules,
+    require_fit,
 )
 from flockchain_ml.models.batches import (
     Batch,
@@ -26,5 +27,5 @@ __all__ = [
     "AdapterUnfit", "Batch", "FolderRefused", "LoadedModel", "Quantisation", "RowTooLong", "Slot", "TokenisedRow",
     "attached_adapters", "build_adapter_spec", "build_batch", "compute_answer_losses", "compute_folder_digest",
     "compute_matches", "find_linear_modules", "get_tiny_folder", "load_model", "require_determinism",
-    "require_safe_folder", "tokenise_rows",
+    "require_fit", "require_safe_folder", "tokenise_rows",
 ]  # fmt: skip

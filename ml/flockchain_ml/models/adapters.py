@@ -6,6 +6,7 @@ evaluator differentiates. Knows nothing of fixed point: `tensors.py` and `exact`
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, TaskType
 from torch.nn import Parameter
 
 from flockchain.primitives.errors import InvalidInput
@@ -22,7 +22,10 @@ from flockchain.primitives.numbers import Hash
 from flockchain_ml.models.loader import LoadedModel
 from flockchain_ml.tensors import Adapter, FloatArray, build_module_shape
 
-__all__ = ["AdapterUnfit", "Slot", "attached_adapters", "build_adapter_spec", "find_linear_modules"]
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # imported by peft, it speaks of kernels nobody asked for
+from peft import LoraConfig, PeftModel, TaskType  # noqa: E402
+
+__all__ = ["AdapterUnfit", "Slot", "attached_adapters", "build_adapter_spec", "find_linear_modules", "require_fit"]
 
 
 class AdapterUnfit(InvalidInput):
@@ -85,8 +88,9 @@ def attached_adapters(loaded: LoadedModel, spec: AdapterSpec, ranks: Mapping[str
 
     Ranks are multiples of the spec's; the factor alpha / rank of the spec holds for each of them.
     """
-    _require_fit(loaded, spec)
+    require_fit(loaded, spec)
     names = [module.name for module in spec.modules]
+    has_transposed = any(_is_transposed(module) for module in loaded.model.modules())
     wrapped: Any = None
     for slot, rank in ranks.items():
         config = LoraConfig(
@@ -94,6 +98,7 @@ def attached_adapters(loaded: LoadedModel, spec: AdapterSpec, ranks: Mapping[str
             lora_alpha=spec.alpha * rank // spec.rank,
             target_modules=names,
             lora_dropout=0.0,
+            fan_in_fan_out=has_transposed,
             bias="none",
             task_type=TaskType.CAUSAL_LM,
         )
@@ -129,7 +134,8 @@ def _read(parameters: Mapping[str, Parameter]) -> dict[str, FloatArray]:
     return {name: value.detach().cpu().numpy().copy() for name, value in parameters.items()}
 
 
-def _require_fit(loaded: LoadedModel, spec: AdapterSpec) -> None:
+def require_fit(loaded: LoadedModel, spec: AdapterSpec) -> None:
+    """Refuse an adapter whose layers are not the base's. Raises `AdapterUnfit`."""
     found = find_linear_modules(loaded.model)
     for module in spec.modules:
         if found.get(module.name) != (module.out_features, module.in_features):
@@ -144,6 +150,11 @@ def _require_fit(loaded: LoadedModel, spec: AdapterSpec) -> None:
 def _get_linear_shape(module: Any) -> tuple[int, int] | None:
     if isinstance(module, torch.nn.Linear):  # bitsandbytes' linear layers are subclasses
         return module.out_features, module.in_features
-    if type(module).__name__ == "Conv1D" and hasattr(module, "nf"):  # GPT-2's transposed linear layer
+    if _is_transposed(module):
         return int(module.weight.shape[1]), int(module.weight.shape[0])
     return None
+
+
+def _is_transposed(module: Any) -> bool:
+    """Whether this is GPT-2's linear layer, whose weight is [in, out]."""
+    return type(module).__name__ == "Conv1D" and hasattr(module, "nf")

@@ -48,15 +48,15 @@ class Batch:
     targets: Tensor
 
 
-def tokenise_rows(tokenizer: Any, rows: Sequence[Row], *, tokens_max: int) -> tuple[TokenisedRow, ...]:
-    """Tokenise each row as prompt, space, answer, end."""
+def tokenise_rows(tokenizer: Any, rows: Sequence[Row], *, tokens_max: int | None) -> tuple[TokenisedRow, ...]:
+    """Tokenise each row as prompt, space, answer, end. Raises `RowTooLong` beyond `tokens_max`."""
     prompts = tokenizer([row.prompt for row in rows], add_special_tokens=True)["input_ids"]
     answers = tokenizer([" " + row.answer for row in rows], add_special_tokens=False)["input_ids"]
     end = tokenizer.eos_token_id
     tokenised = []
     for prompt, answer in zip(prompts, answers, strict=True):
         row = TokenisedRow(tuple(prompt), (*answer, end))
-        if row.length > tokens_max:
+        if tokens_max is not None and row.length > tokens_max:
             raise RowTooLong("a row has too many tokens", most=tokens_max, got=row.length)
         tokenised.append(row)
     return tuple(tokenised)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +38,7 @@ class LoadedModel:
     digest: Hash
     tokens_max: int
     device: str
+    threads: int = 1  # that torch computes with
 
     @property
     def pad(self) -> int:
@@ -50,8 +52,9 @@ def get_tiny_folder() -> Path:
 
 
 def load_model(
-    folder: Path, *, quantisation: Quantisation = Quantisation.NONE, device: str = "cpu", expected: Hash | None = None
-) -> LoadedModel:
+    folder: Path, *, quantisation: Quantisation = Quantisation.NONE, device: str = "cpu", expected: Hash | None = None,
+    threads: int = 1,
+) -> LoadedModel:  # fmt: skip
     """Load the folder's model in f32 (or quantised) with every weight frozen.
 
     `expected` is the digest that a task fixed; another folder is refused before anything is loaded.
@@ -60,6 +63,7 @@ def load_model(
     if expected is not None and digest != expected:
         raise FolderRefused("this is not the base model of the task", expected=expected, got=digest)
     transformers_logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # for its developers
     arguments: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
@@ -77,8 +81,17 @@ def load_model(
         raise FolderRefused("the tokenizer of a base model has an end token", folder=folder)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
+    if quantisation is Quantisation.NF4 and device == "cpu":
+        _keep_full_precision(model)
     tokens_max = int(getattr(model.config, "max_position_embeddings", None) or _TOKENS_MAX_DEFAULT)
-    return LoadedModel(model.eval(), tokenizer, digest, tokens_max, device)
+    return LoadedModel(model.eval(), tokenizer, digest, tokens_max, device, threads)
+
+
+def _keep_full_precision(model: Any) -> None:
+    """Keep 4-bit layers off bitsandbytes' packed path on some processors: it rounds to bf16 and takes few widths."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _build_quantisation(quantisation: Quantisation) -> BitsAndBytesConfig | None:

@@ -28,10 +28,13 @@ class TrainSettings:
     learning_rate: float = 6e-3
     weight_decay: float = 0.0
     gradient_norm_max: float = 1.0
+    row_tokens_max: int = 0  # longer rows are cut; 0: a row that does not fit the model is refused
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_rows < 1:
             raise OrderInvalid("training takes at least one step of one row", steps=self.steps, rows=self.batch_rows)
+        if self.row_tokens_max < 0 or self.row_tokens_max == 1:
+            raise OrderInvalid("a row has at least two tokens, one to read and one to learn", got=self.row_tokens_max)
         if not 0 < self.learning_rate < 1 or self.weight_decay < 0 or self.gradient_norm_max <= 0:
             raise OrderInvalid("the settings of the optimiser are out of range", learning_rate=self.learning_rate)
 

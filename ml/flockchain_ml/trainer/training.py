@@ -26,8 +26,9 @@ from flockchain_ml.models import (
     require_determinism,
     tokenise_rows,
 )
+from flockchain_ml.rows import Row
 from flockchain_ml.tensors import Adapter, decode_lineage, decode_start, encode_adapter
-from flockchain_ml.trainer.order import OnStep, TrainedUpdate, TrainOrder, TrainSettings
+from flockchain_ml.trainer.order import OnStep, OrderInvalid, TrainedUpdate, TrainOrder, TrainSettings
 
 __all__ = ["TrainingDiverged", "train_update"]
 
@@ -41,11 +42,11 @@ def train_update(loaded: LoadedModel, order: TrainOrder, on_step: OnStep | None 
 
     Raises `AdapterUnfit` for another base, `RowTooLong`, `TrainingDiverged`, `NotFinite`, `OutOfRange`.
     """
-    require_determinism(order.seed)
+    require_determinism(order.seed, loaded.threads)
     rows = order.rows
     if order.attack is not None:
         rows = order.attack.poison_rows(rows, Random(compute_seed(order.seed, "poison")))
-    tokens = tokenise_rows(loaded.tokenizer, rows, tokens_max=loaded.tokens_max)
+    tokens = _tokenise(loaded, rows, order.settings.row_tokens_max)
     ranks = {"trainee": order.spec.rank}
     is_stacked = order.spec.mode is AdapterMode.STACK and bool(order.lineage)
     below = decode_lineage(order.lineage, order.spec) if is_stacked else None
@@ -62,6 +63,20 @@ def train_update(loaded: LoadedModel, order: TrainOrder, on_step: OnStep | None 
     if order.attack is not None:
         update = order.attack.poison_update(update)
     return TrainedUpdate(encode_adapter(update, order.spec), losses)
+
+
+def _tokenise(loaded: LoadedModel, rows: tuple[Row, ...], row_tokens_max: int) -> tuple[TokenisedRow, ...]:
+    """The rows' tokens, cut if that was asked for; a row whose answer was cut away has nothing to teach."""
+    if not row_tokens_max:
+        return tokenise_rows(loaded.tokenizer, rows, tokens_max=loaded.tokens_max)
+    most = min(row_tokens_max, loaded.tokens_max)
+    whole = tokenise_rows(loaded.tokenizer, rows, tokens_max=None)
+    cut = tuple(
+        TokenisedRow(row.prompt, row.answer[: most - len(row.prompt)]) for row in whole if len(row.prompt) < most
+    )
+    if not cut:
+        raise OrderInvalid("every prompt is longer than a row may be", most_tokens=most)
+    return cut
 
 
 def _get_start(order: TrainOrder) -> Adapter:

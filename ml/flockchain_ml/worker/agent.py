@@ -1,25 +1,29 @@
 """The trainer's agent: follows a task's rounds, has an update trained for each, uploads and submits it.
 
-Holds the account; the module that trains (in process or over gRPC) holds the GPU and no key. When the
-module fails, the round is left out and the agent goes on; started again, it continues with the open round.
+Holds the account; the module that trains (in process or over gRPC) holds the GPU and no key. When the module fails,
+the round is left out and the agent goes on, and so it does when no node answers for a while. Started again, it
+continues with the open round.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from enum import IntEnum
+from typing import Final, Protocol
 
 from flockchain.client import AsyncClient, Signer
 from flockchain.client.models import Model
-from flockchain.primitives.errors import FlockchainError, Refused
-from flockchain.primitives.learning import ReasonCode, TaskSpec
-from flockchain.primitives.numbers import Round, TaskId
-from flockchain.primitives.rounds import RoundRecord
+from flockchain.primitives.errors import Fault, FlockchainError, Refused
+from flockchain.primitives.learning import Phase, ReasonCode, TaskSpec
+from flockchain.primitives.numbers import AccountId, MicroNats, Round, Score, TaskId
+from flockchain.primitives.rounds import RoundRecord, TaskStatus
 
-__all__ = ["Contribution", "TrainedUpdate", "Trainer", "TrainingFailed", "TrainingRequest", "run_agent"]
+__all__ = ["Contribution", "Stage", "TrainedUpdate", "Trainer", "TrainingFailed", "TrainingRequest", "run_agent"]
 
+_RETRY_MS: Final = 5_000  # between two looks for a node that answers
 _log = logging.getLogger("flockchain_ml.worker")
 
 
@@ -47,46 +51,116 @@ class TrainedUpdate:
 
 
 class Trainer(Protocol):
-    """Turns a model and data into an update. Raises `TrainingFailed`."""
+    """Turns a model and data into an update."""
 
-    async def train(self, request: TrainingRequest) -> TrainedUpdate: ...
+    async def prepare(self, spec: TaskSpec) -> None:
+        """Whatever can be found out before the first round. Raises what the user has to mend."""
+
+    async def train(self, request: TrainingRequest) -> TrainedUpdate:
+        """Raises `TrainingFailed`."""
+        ...
 
     async def close(self) -> None: ...
 
 
+class Stage(IntEnum):
+    """What there is to say of a round."""
+
+    LEFT_OUT = 0  # no update of ours is in it: `problem` says why
+    SUBMITTED = 1  # ours is in a finalized block
+    JUDGED = 2  # its verdict is there
+    VOID = 3  # it ended without a verdict on ours
+
+
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What came of one round. `reason` is None while the verdict is not there, or in a void round."""
+    """One event of one round. `loss` is in micro-nats per token, of our training; the rest is the chain's verdict."""
 
     task: TaskId
     round: Round
-    submitted: bool
-    loss: int
-    problem: str
-    reason: ReasonCode | None
+    stage: Stage
+    problem: str = ""
+    loss: MicroNats | None = None
+    reason: ReasonCode | None = None
+    score: Score | None = None
+    reputation: MicroNats | None = None
 
 
 async def run_agent(
     client: AsyncClient, trainer: Trainer, account: Signer, task: TaskId
 ) -> AsyncIterator[Contribution]:
-    """Contribute to every round of `task` until it ends. Yields each round as it is submitted, or was not."""
-    async for record in client.rounds.follow(task):
-        if any(update.trainer == account.account for update in record.updates):
-            continue  # submitted before a restart
-        try:
-            loss = await _contribute(client, trainer, account, record)
-        except FlockchainError as error:
-            _log.warning("round %d of task %d is left out: %s", record.round, task, error)
-            yield Contribution(task, record.round, False, 0, str(error), None)
+    """Contribute to every round of `task` until it ends; yields what becomes of each.
+
+    Raises what the first look at the task or the trainer's preparation finds wrong; later failures cost a round.
+    """
+    record = await client.tasks.get(task)
+    if record.status is TaskStatus.OPEN:
+        await trainer.prepare(record.spec)
+    pending: list[Round] = []
+    async for opened in _follow(client, task):
+        async for settled in _settle(client, account.account, task, pending):
+            yield settled
+        if any(update.trainer == account.account for update in opened.updates):
+            pending.append(opened.round)  # submitted before a restart
             continue
-        yield Contribution(task, record.round, True, loss, "", None)
+        try:
+            loss = await _contribute(client, trainer, account, opened)
+        except FlockchainError as error:
+            _log.warning("round %d of task %d is left out: %s", opened.round, task, error)
+            yield Contribution(task, opened.round, Stage.LEFT_OUT, str(error))
+            continue
+        pending.append(opened.round)
+        yield Contribution(task, opened.round, Stage.SUBMITTED, loss=loss)
+    async for settled in _settle(client, account.account, task, pending):
+        yield settled
 
 
-async def _contribute(client: AsyncClient, trainer: Trainer, account: Signer, record: RoundRecord) -> int:
+async def _follow(client: AsyncClient, task: TaskId) -> AsyncIterator[RoundRecord]:
+    """Each open round once, for as long as the task lasts, whoever of the nodes answers."""
+    last = -1
+    while True:
+        try:
+            async for opened in client.rounds.follow(task):
+                if opened.round > last:
+                    last = opened.round
+                    yield opened
+            return
+        except Fault as error:
+            _log.warning("no node answers, the agent goes on asking: %s", error)
+            await asyncio.sleep(_RETRY_MS / 1000)
+
+
+async def _contribute(client: AsyncClient, trainer: Trainer, account: Signer, record: RoundRecord) -> MicroNats:
     model: Model = await client.models.fetch(record.task)
-    request = TrainingRequest(record.task, record.round, model.spec, model.aggregates)
-    update = await trainer.train(request)
+    update = await trainer.train(TrainingRequest(record.task, record.round, model.spec, model.aggregates))
     handle = await client.updates.submit(record.task, update.data, account=account)
     await handle.wait("included")
     _log.info("round %d: submitted %d bytes, loss %d", record.round, len(update.data), update.loss)
-    return update.loss
+    return MicroNats(update.loss)
+
+
+async def _settle(
+    client: AsyncClient, account: AccountId, task: TaskId, pending: list[Round]
+) -> AsyncIterator[Contribution]:
+    """What became of submitted rounds that have ended since; they leave `pending`."""
+    for number in tuple(pending):
+        try:
+            record = await client.rounds.get(task, number)
+        except FlockchainError as error:
+            _log.warning("the verdict of round %d cannot be had now: %s", number, error)
+            continue
+        if record.phase < Phase.ADVANCED:
+            continue
+        pending.remove(number)
+        yield _build_verdict(record, account)
+
+
+def _build_verdict(record: RoundRecord, account: AccountId) -> Contribution:
+    for verdict in record.verdicts:
+        if verdict.trainer == account:
+            return Contribution(
+                record.task, record.round, Stage.JUDGED, reason=verdict.reason, score=verdict.median_score,
+                reputation=verdict.reputation,
+            )  # fmt: skip
+    problem = f"the round is void: {record.void_reason.name.lower().replace('_', ' ')}"
+    return Contribution(record.task, record.round, Stage.VOID, problem)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
-from flockchain.primitives.errors import InvalidInput, Refused
+from flockchain.primitives.errors import Fault, InvalidInput, Refused
+from flockchain_ml.worker.attachments import StreamSilent
 from flockchain_ml.worker.turns import Busy
 
-__all__ = ["NotHere", "answering"]
+__all__ = ["NotHere", "answering", "describe_failure"]
 
+_DETAILS_MAX: Final = 300
 _log = logging.getLogger("flockchain_ml.worker")
 
 
@@ -21,19 +23,41 @@ class NotHere(Refused):
     """A base model or a data set that this module does not hold."""
 
 
+# First match wins. RuntimeError is torch's own: out of memory on the device, an unsupported operation.
+_CODES: Final[tuple[tuple[type[Exception], grpc.StatusCode], ...]] = (
+    (Busy, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (MemoryError, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (StreamSilent, grpc.StatusCode.DEADLINE_EXCEEDED),
+    (InvalidInput, grpc.StatusCode.INVALID_ARGUMENT),
+    (Refused, grpc.StatusCode.FAILED_PRECONDITION),
+    (Fault, grpc.StatusCode.INTERNAL),
+    (RuntimeError, grpc.StatusCode.INTERNAL),
+)
+
+
 @asynccontextmanager
 async def answering(context: Any) -> AsyncIterator[None]:
     """Turn what goes wrong inside into the status that the contract names."""
     try:
         yield
-    except Busy as error:
-        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-    except InvalidInput as error:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-    except Refused as error:
-        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-    except MemoryError:
-        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "out of memory")
-    except RuntimeError as error:  # torch's own: out of memory on the device, an unsupported operation
-        _log.exception("the job failed")
-        await context.abort(grpc.StatusCode.INTERNAL, f"the computation failed: {str(error).splitlines()[0][:200]}")
+    except grpc.aio.AbortError:
+        raise
+    except Exception as error:
+        code, sentence = _find_code(error), describe_failure(error)
+        if code is None:
+            code = grpc.StatusCode.INTERNAL
+            _log.exception("a mistake in this module")
+        else:
+            _log.warning("%s: %s", code.name.lower().replace("_", " "), sentence)
+        await context.abort(code, sentence)
+
+
+def _find_code(error: Exception) -> grpc.StatusCode | None:
+    """The status of an error's family; None for what nobody raised on purpose."""
+    return next((code for family, code in _CODES if isinstance(error, family)), None)
+
+
+def describe_failure(error: Exception) -> str:
+    """One line of bounded length."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:_DETAILS_MAX]

@@ -1,4 +1,4 @@
-"""Runs one of the module services on a loopback address until it is told to stop."""
+"""A module's gRPC server: one address, clean stop on SIGTERM, and a clear word when the address is taken."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import grpc.aio
 from flockchain.primitives.errors import Fault
 from flockchain.primitives.limits import CHUNK_BYTES, MIB
 
-__all__ = ["AddressTaken", "serve"]
+__all__ = ["AddressTaken", "serve", "start_server"]
 
 _STOP_S: Final = 3
 _OPTIONS: Final = [
@@ -21,6 +21,7 @@ _OPTIONS: Final = [
     ("grpc.max_send_message_length", 8 * MIB),
     ("grpc.so_reuseport", 0),
 ]
+_CALLS_AT_ONCE: Final = 16
 _log = logging.getLogger("flockchain_ml.worker")
 
 
@@ -30,19 +31,26 @@ class AddressTaken(Fault):
 
 async def serve(listen: str, add_service: Callable[[Any], None]) -> None:
     """Serve until SIGTERM or SIGINT. `add_service` puts the service on the server."""
-    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=16)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server, port = await start_server(listen, add_service)
+    _log.info("listening on %s:%d", listen.rpartition(":")[0], port)
+    await stop.wait()
+    _log.info("stopping")
+    await server.stop(_STOP_S)
+
+
+async def start_server(listen: str, add_service: Callable[[Any], None]) -> tuple[Any, int]:
+    """A started server and its port. Raises `AddressTaken`."""
+    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_CALLS_AT_ONCE)
     add_service(server)
     try:
         port = server.add_insecure_port(listen)
     except RuntimeError as error:
         raise AddressTaken("cannot listen there", address=listen) from error
-    if port == 0:
+    if not port:
         raise AddressTaken("cannot listen there", address=listen)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     await server.start()
-    _log.info("listening on %s", listen)
-    await stop.wait()
-    await server.stop(_STOP_S)
+    return server, port

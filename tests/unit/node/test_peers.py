@@ -56,6 +56,19 @@ def test_a_connected_peer_is_not_dialled_and_is_dialled_again_when_lost():
     assert plan.take_due(20_100, ()) == ["a:1"]
 
 
+def test_the_wait_doubles_for_a_peer_that_answers_and_refuses_each_time():
+    plan = build_plan("a:1")
+    plan.take_due(0, ())
+    plan.on_identified("a:1", HIGH)
+    plan.on_failed("a:1", 0, 0)
+    assert plan.take_due(100, ()) == ["a:1"]
+    plan.on_identified("a:1", HIGH)
+    plan.on_failed("a:1", 100, 0)
+    assert plan.take_due(299, ()) == []
+    assert plan.take_due(300, {HIGH}) == []  # it has connected to us in the meantime
+    assert plan.take_due(300, ()) == ["a:1"]
+
+
 def test_an_address_of_our_own_is_never_dialled_again():
     plan = build_plan("loop:1")
     plan.take_due(0, ())
