@@ -7,13 +7,14 @@ PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n 2 --dist loadgroup
 DEVNET_FLAGS ?= --validators 4 --trainers 8 --rounds 5 --attack backdoor:3 --seed 7
 DEVNET_HOME ?= .devnet
+SIM_FLAGS ?= --seeds 0..999 --jobs 2
 BENCH_FLAGS ?= --rates 100,700,1500
 
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help install devnet test check format bench constraints clean
+.PHONY: help install devnet test check format bench sim constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,10 @@ format: $(STAMP)  ## let ruff rewrite what it can
 bench: $(STAMP)  ## measure transfers, finality and the start; write docs/results
 	$(BIN)/python -m tools.bench.transfers $(BENCH_FLAGS) --out docs/results/transfers.json
 	$(BIN)/python -m tools.bench.startup --out docs/results/startup.json
+
+sim: $(STAMP)  ## a thousand seeded networks with faults and a Byzantine validator, checked
+	$(BIN)/flockchain sim run $(SIM_FLAGS)
+	$(BIN)/flockchain sim run $(SIM_FLAGS) --profile learning
 
 constraints: $(STAMP)  ## write constraints.txt from .venv
 	@{ echo "# Exact versions that are known to work together on CPython 3.11. Used by \`make install\`; written by \`make constraints\`."; \

@@ -19,7 +19,7 @@ __all__ = ["app", "parse_seeds", "run"]
 
 app = typer.Typer(name="sim", help="Seeded networks that run the node's own code.", no_args_is_help=True)
 
-_PROGRESS_EVERY_S: Final = 2.0
+_PROGRESS_EVERY_S: Final = (30.0, 2.0)  # in a log, on a terminal
 
 
 @app.callback()
@@ -72,15 +72,15 @@ def parse_seeds(text: str) -> tuple[int, int]:
 
 
 def _tell(reports: Iterable[WorldReport], total: int, replay: str) -> Iterator[WorldReport]:
-    """Pass the reports on, with a line for each violation and, on a terminal, one that counts."""
-    is_terminal = sys.stderr.isatty()
+    """Pass the reports on, with a line for each violation and, now and then, one that counts."""
+    every_s = _PROGRESS_EVERY_S[sys.stderr.isatty()]
     told_s = time.monotonic()
     broken = 0
     for count, report in enumerate(reports, start=1):
         broken += bool(report.violations)
         for violation in report.violations:
             print_note(f"seed {report.seed}: {violation}  (flockchain sim run --seeds {report.seed} {replay})")
-        if is_terminal and (time.monotonic() - told_s >= _PROGRESS_EVERY_S or count == total):
+        if time.monotonic() - told_s >= every_s:
             told_s = time.monotonic()
             print_note(f"{count} of {total} worlds, {broken} with violations")
         yield report

@@ -204,6 +204,7 @@ class Core:
         highest = self._certificates.highest_view
         if highest < self._view:
             return False
+        self._expose_leader()
         self._enter(View(highest + 1))
         return True
 
@@ -254,6 +255,20 @@ class Core:
             self._blame(blamed, effects.BlameReason.BAD_VOTE)
         if outcome.certificate is not None:
             self._hold(outcome.certificate)
+
+    def _expose_leader(self) -> None:
+        """R12. When a view ends without the block that its leader showed us, then pass on the leader's signature.
+
+        Whoever was shown another block in that view holds the other half of the proof.
+        """
+        state = self._current
+        is_settled = self._view < self._certificates.floor_view
+        if state.proposal is None or state.proposal_hash is None or is_settled or self._ballot.is_seat_of(state.leader):
+            return
+        if self._certificates.get_notarized(self._view) != state.proposal_hash:
+            signature = state.proposal.signature
+            vote = Vote(VoteKind.NOTARIZE, self.epoch, self._view, state.proposal_hash, state.leader, signature)
+            self._emit(effects.ExposeVote(vote))
 
     def _cast(self, cast: tuple[effects.Journal, Vote]) -> None:
         """Persist, then send, then count: the order is the contract."""

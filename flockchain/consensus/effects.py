@@ -20,7 +20,7 @@ from flockchain.primitives.vote import Certificate, Proposal, Vote
 
 __all__ = [
     "BlamePeer", "BlameReason", "BroadcastCertificate", "BroadcastProposal", "BroadcastVote", "BuildBlock",
-    "CheckBlock", "Effect", "EnteredView", "FinalizeBlocks", "Journal", "ReportEvidence", "RequestBlock",
+    "CheckBlock", "Effect", "EnteredView", "ExposeVote", "FinalizeBlocks", "Journal", "ReportEvidence", "RequestBlock",
     "RequestCertificates", "SendBlock", "SendCertificates", "SetTimer",
 ]  # fmt: skip
 
@@ -42,6 +42,13 @@ class BroadcastProposal:
 @dataclass(frozen=True, slots=True)
 class BroadcastVote:
     """Send our vote to all validators. The core has counted it already."""
+
+    vote: Vote
+
+
+@dataclass(frozen=True, slots=True)
+class ExposeVote:
+    """Send all validators a leader's vote that came to nothing, in case it contradicts what they were shown."""
 
     vote: Vote
 
@@ -154,5 +161,5 @@ class EnteredView:
 Effect = (
     Journal | BroadcastProposal | BroadcastVote | BroadcastCertificate | SendCertificates | SendBlock | BuildBlock
     | CheckBlock | FinalizeBlocks | SetTimer | RequestCertificates | RequestBlock | ReportEvidence | BlamePeer
-    | EnteredView
+    | EnteredView | ExposeVote
 )  # fmt: skip

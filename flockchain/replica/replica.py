@@ -263,6 +263,7 @@ _ON_CORE_EFFECT: Final[Mapping[type, Callable[[Replica, Epoch, Any], None]]] = {
     asked.Journal: Replica._journal,
     asked.BroadcastProposal: lambda self, _, effect: self.outbox.broadcast(wire.ProposalMessage(effect.proposal)),
     asked.BroadcastVote: lambda self, _, effect: self.outbox.broadcast(wire.VoteMessage(effect.vote)),
+    asked.ExposeVote: lambda self, _, effect: self.outbox.broadcast(wire.VoteMessage(effect.vote)),
     asked.BroadcastCertificate: lambda self, _, effect: self.outbox.broadcast(
         wire.CertificateMessage(effect.certificate)
     ),

@@ -14,9 +14,9 @@ from flockchain.runtime.genesis_config import GenesisAccount, GenesisConfig
 from flockchain.sim.adversaries.flooder import FLOODER_ACCOUNT
 from flockchain.sim.traffic import TRAFFIC_ACCOUNTS
 
-__all__ = ["build_sim_genesis", "get_validator_name"]
+__all__ = ["USER_BALANCE", "build_sim_genesis", "get_validator_name"]
 
-_BALANCE = Balance(10**15)
+USER_BALANCE = Balance(10**15)
 
 
 def get_validator_name(index: int) -> str:
@@ -33,7 +33,7 @@ def build_sim_genesis(template: Path, bls: BlsBackend, nodes: int, stake: Stake 
         for index in range(nodes)
     )
     accounts = tuple(
-        GenesisAccount(AccountId(ed25519.get_public_key(derive_dev_account(name))), _BALANCE)
+        GenesisAccount(AccountId(ed25519.get_public_key(derive_dev_account(name))), USER_BALANCE)
         for name in (*TRAFFIC_ACCOUNTS, FLOODER_ACCOUNT)
     )
     return replace(config, validators=validators, accounts=accounts)

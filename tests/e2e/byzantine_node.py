@@ -1,60 +1,84 @@
-"""A validator that breaks V2, on the real host: `python -m tests.e2e.byzantine_node HOME`.
+"""An adversary of the simulator on the real host: `python -m tests.e2e.byzantine_node HOME ADVERSARY FORGED`.
 
-It is an ordinary node but for one thing: the learning root of every block that it proposes is not the root of the
-block's learning section. The forged block is signed with the validator's true key. It prints the hash of each.
+An ordinary node in the folder HOME, but what its replica wants done passes through the adversary's hands. It writes the
+hash of every block that it forges to the file FORGED, one a line, before it sends the block.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-from flockchain.crypto.hashing import compute_block_hash, sha256
-from flockchain.crypto.voting import sign_vote
-from flockchain.gossip import messages as wire
+from flockchain.crypto import ed25519
+from flockchain.crypto.bls import BlsBackend
 from flockchain.node.app import run_node
-from flockchain.primitives.vote import Proposal, VoteKind
+from flockchain.node.home import Home, NodeSecrets
+from flockchain.primitives.numbers import AccountId, Hash
 from flockchain.replica import assembly
-from flockchain.replica.effects import ReplicaEffect, SendMessage
+from flockchain.replica.effects import ReplicaEffect
 from flockchain.replica.events import ReplicaEvent
 from flockchain.replica.replica import Replica
+from flockchain.sim.adversaries import ADVERSARIES, Adversary
 
-__all__ = ["FORGED", "RootForger"]
-
-FORGED = "forged "  # begins a line of the log; the block's hash follows
+__all__ = ["build_byzantine_replica", "read_forged"]
 
 
-class RootForger(Replica):
-    """What an honest replica would propose, with another learning root."""
+class ForgedFile:
+    """The hashes of forged blocks, where another process reads them."""
 
-    def on_event(self, event: ReplicaEvent, now_ms: int) -> list[ReplicaEffect]:
-        effects = super().on_event(event, now_ms)
-        return [self._spoil(effect) if isinstance(effect, SendMessage) else effect for effect in effects]
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._known = read_forged(file)
 
-    def _spoil(self, effect: SendMessage) -> SendMessage:
-        message = wire.decode_message(effect.payload)
-        if not isinstance(message, wire.ProposalMessage):
-            return effect
-        if message.proposal.block.header.proposer != self.participant.identity.account:
-            return effect  # we only pass it on
-        return SendMessage(effect.peers, wire.encode_message(wire.ProposalMessage(self._forge(message.proposal))))
+    def add(self, block_hash: Hash) -> None:
+        if block_hash not in self._known:
+            self._known.add(block_hash)
+            with self._file.open("a") as sink:
+                sink.write(f"{block_hash.hex()}\n")
 
-    def _forge(self, proposal: Proposal) -> Proposal:
-        header = proposal.block.header
-        header = replace(header, learning_root=sha256(header.learning_root))
-        block_hash = compute_block_hash(header)
-        keys = self.participant.identity.keys
-        if keys is None:
-            raise RuntimeError("a validator has keys")
-        signature = sign_vote(
-            self.participant.bls, self.participant.genesis_hash, keys.secret_key, VoteKind.NOTARIZE, header.epoch,
-            proposal.view, block_hash,
-        )  # fmt: skip
-        print(f"{FORGED}{block_hash.hex()}", flush=True)
-        return replace(proposal, block=replace(proposal.block, header=header), signature=signature)
+
+def read_forged(file: Path) -> set[bytes]:
+    """The blocks that an adversary has forged so far."""
+    lines = file.read_text().split("\n")[:-1] if file.exists() else []  # what follows the last newline is not all there
+    return {bytes.fromhex(line) for line in lines}
+
+
+class OwnWorld:
+    """What an adversary asks of the world around its node."""
+
+    def __init__(self, bls: BlsBackend, forged: ForgedFile) -> None:
+        self.bls = bls
+        self.forged = forged
+
+    def mark(self, name: str) -> None:
+        print(name, flush=True)
+
+
+class OwnNode:
+    """What an adversary sees of its node."""
+
+    def __init__(self, replica: Replica, secrets: NodeSecrets, forged: ForgedFile) -> None:
+        self.replica = replica
+        self.secrets = secrets
+        self.account = AccountId(ed25519.get_public_key(secrets.account_seed))
+        self.genesis_hash = replica.participant.genesis_hash
+        self.world = OwnWorld(replica.participant.bls, forged)
+
+
+def build_byzantine_replica(adversary: Adversary, secrets: NodeSecrets, forged: ForgedFile) -> type[Replica]:
+    """The production replica in the adversary's hands."""
+
+    class ByzantineReplica(Replica):
+        def on_event(self, event: ReplicaEvent, now_ms: int) -> list[ReplicaEffect]:
+            effects = super().on_event(event, now_ms)
+            return adversary.apply(OwnNode(self, secrets, forged), effects)  # type: ignore[arg-type]
+
+    return ByzantineReplica
 
 
 if __name__ == "__main__":
-    assembly.Replica = RootForger  # type: ignore[attr-defined]
-    sys.exit(run_node(Path(sys.argv[1])))
+    home = Home(Path(sys.argv[1]))
+    assembly.Replica = build_byzantine_replica(  # type: ignore[attr-defined]
+        ADVERSARIES[sys.argv[2]](), home.unlock(home.load_password()), ForgedFile(Path(sys.argv[3]))
+    )
+    sys.exit(run_node(home.path))

@@ -74,8 +74,12 @@ class Network:
     def plan(
         cls, folder: Path, validators: int = 4, *, epoch_blocks: int = 20, idle_block_ms: int = 200,
         accounts: Iterable[AccountId] = (), change: Callable[[GenesisConfig], GenesisConfig] = lambda genesis: genesis,
+        has_evaluators: bool = False,
     ) -> Network:  # fmt: skip
-        """Folders of `validators` nodes of equal stake. `accounts` get funds; `change` has the last word on genesis."""
+        """Folders of `validators` nodes of equal stake. `accounts` get funds; `change` has the last word on genesis.
+
+        With `has_evaluators` each node asks the evaluator at its planned address; somebody else starts those.
+        """
         settings = DevnetSettings(folder, validators, trainers=1, rounds=1, attack=None, seed=_SETTINGS_SEED)
         plan = build_plan(settings, find_free_ports(PORTS_PER_NODE * validators))
         template = load_genesis(load_shipped_genesis("devnet"))
@@ -95,7 +99,7 @@ class Network:
             Fleet(plan.logs, {"OMP_NUM_THREADS": "1"}),
         )  # fmt: skip
         for node in plan.nodes:
-            network._write_home(node)
+            network._write_home(node, node.evaluator_address if has_evaluators else "")
         return network
 
     @property
@@ -156,7 +160,9 @@ class Network:
         status = self.get_status(name)
         return -1 if status is None else status.height
 
-    def wait_until(self, is_done: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+    def wait_until(
+        self, is_done: Callable[[], bool], what: str, timeout_s: float = 30.0, poll_s: float = 0.05
+    ) -> None:
         """Return once `is_done`; fail after `timeout_s`, or at once when a validator has ended that was not stopped."""
 
         def is_done_or_hopeless() -> bool:
@@ -166,7 +172,7 @@ class Network:
             return is_done()
 
         try:
-            wait_until(is_done_or_hopeless, what, timeout_s)
+            wait_until(is_done_or_hopeless, what, timeout_s, poll_s)
         except TimeoutError as error:
             raise TimeoutError(f"{error}: {self.describe(self._running)}") from None
 
@@ -186,12 +192,12 @@ class Network:
             if name in self.fleet.processes
         }
 
-    def _write_home(self, node: NodePlan) -> None:
+    def _write_home(self, node: NodePlan, evaluator: str) -> None:
         """Each node dials those before it."""
         others = [other.peer_address for other in self.nodes.values()]
         config = NodeConfig(
             peer=PeerConfig(listen=node.peer_address, peers=tuple(others[: others.index(node.peer_address)])),
-            api=ApiConfig(listen=node.api_address), evaluator=EvaluatorConfig(), metrics=MetricsConfig(),
+            api=ApiConfig(listen=node.api_address), evaluator=EvaluatorConfig(evaluator), metrics=MetricsConfig(),
             log=LogConfig(format="json"),
         )  # fmt: skip
         initialise_home(node.home, self.genesis_file.read_bytes(), config, _get_secrets(node.secrets))

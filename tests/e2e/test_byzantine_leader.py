@@ -1,63 +1,69 @@
-"""A leader that breaks V2, as a real process among three honest ones: never notarized, and the chain goes on."""
+"""Leaders that break V1 to V4, as real processes among three honest ones: never notarized, and learning goes on."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from flockchain.consensus.guard import GUARD_RECORD, CertificateRecord, VoteRecord
-from flockchain.primitives.vote import VoteKind
-from flockchain.storage.journal import Journal
-from tests.e2e.byzantine_node import FORGED
-from tests.e2e.network import Network
+from tests.e2e.byzantine_node import read_forged
+from tests.e2e.learning_network import LearningNetwork, get_notarized, run_learning_network
 
 pytestmark = pytest.mark.e2e
 
-FORGER = "validator-3"
-FORGERIES = 2  # the honest ban it after a few
+BYZANTINE = "validator-3"
+ROUNDS_AFTER = 2  # that must advance once a rule is broken
+BLOCKS_AFTER = 10
+
+# What the honest say of a forged block. A body that is not the header's is dropped before it is executed.
+REFUSALS = {
+    "impostor": "the commit is not signed by its voter",
+    "false_revealer": "the reveal does not open its commit",
+    "lone_certifier": "the certificate has no quorum",
+}
+DROPPED = {"root_forger": "a block whose body is not the one that its header commits to"}
 
 
-def test_a_proposer_that_breaks_v2_is_never_notarized_and_the_chain_goes_on(tmp_path: Path) -> None:
-    network = Network.plan(tmp_path / "net", 4, idle_block_ms=50)
-    honest = [name for name in network.nodes if name != FORGER]
-    try:
-        for name in honest:
-            network.start(name)
-        network.start(FORGER, (sys.executable, "-m", "tests.e2e.byzantine_node", str(network.nodes[FORGER].home)))
-        network.wait_until(lambda: len(get_forged(network)) >= FORGERIES, f"{FORGER} has led {FORGERIES} times", 60)
-        height = network.get_height(honest[0])
-        network.wait_for_height(height + 10, *honest)
-        assert all("the one that its header commits to" in network.get_log(name) for name in honest)
+@pytest.mark.parametrize("adversary", ["impostor", "root_forger", "false_revealer", "lone_certifier"])
+def test_a_leader_that_breaks_a_rule_is_refused_and_rounds_go_on(adversary: str, tmp_path: Path) -> None:
+    folder, forged_file = tmp_path / "net", tmp_path / "forged"
+    command = (
+        sys.executable, "-m", "tests.e2e.byzantine_node", str(folder / BYZANTINE), adversary, str(forged_file)
+    )  # fmt: skip
+    with run_learning_network(folder, evaluator_ms=150, validator_3=command) as learning:
+        network = learning.network
+        honest = [name for name in network.nodes if name != BYZANTINE]
+        learning.train_until(
+            lambda: len(read_forged(forged_file)) > 0 and all(is_refused(learning, name, adversary) for name in honest),
+            f"{BYZANTINE} has forged a block and the honest have refused it",
+            90,
+        )
+        advanced, height = learning.count_advanced(), network.get_height(honest[0])
+        learning.train_until(
+            lambda: learning.count_advanced() >= advanced + ROUNDS_AFTER, f"{ROUNDS_AFTER} more rounds advance"
+        )
+        network.wait_for_height(height + BLOCKS_AFTER, *honest)
+        head = network.get_height(honest[0])
         chain = network.get_client(honest[0]).chain
-        proposers = {chain.get_block(at).header.proposer for at in range(1, height + 10)}
+        finalized = {chain.get_block_hash(at) for at in range(1, head + 1)}
         assert [network.stop(name) for name in network.nodes] == [0, 0, 0, 0]
-    finally:
-        network.close()
-    assert proposers == {network.nodes[name].secrets.account for name in honest}
-    forged = get_forged(network)
+    forged = read_forged(forged_file)
+    assert forged
+    assert not finalized & forged
     for name in honest:
         notarized = get_notarized(network.nodes[name].home)
         assert notarized
         assert not notarized & forged
 
 
-def get_forged(network: Network) -> set[bytes]:
-    """The hashes of the blocks that the forger has proposed."""
-    lines = [line for line in network.get_log(FORGER).splitlines() if line.startswith(FORGED)]
-    return {bytes.fromhex(line.removeprefix(FORGED)) for line in lines}
-
-
-def get_notarized(home: Path) -> set[bytes]:
-    """Every block that this validator has ever voted for, or seen a quorum vote for."""
-    journal = Journal(home / "data" / "votes.journal")
-    hashes: set[bytes] = set()
-    for encoded in journal.records():
-        record = GUARD_RECORD.decode(encoded)
-        if isinstance(record, VoteRecord) and record.kind is not VoteKind.NULLIFY:
-            hashes.add(record.block_hash)
-        elif isinstance(record, CertificateRecord) and record.certificate.kind is not VoteKind.NULLIFY:
-            hashes.add(record.certificate.block_hash)
-    journal.close()
-    return hashes
+def is_refused(learning: LearningNetwork, name: str, adversary: str) -> bool:
+    """Whether an honest node has said of what the adversary proposed what is wrong with it."""
+    lines = [json.loads(line) for line in learning.network.get_log(name).splitlines()]
+    if adversary in DROPPED:
+        node_id = learning.network.nodes[BYZANTINE].secrets.node_id.hex()
+        return any(line.get("peer") == node_id and DROPPED[adversary] in line.get("reason", "") for line in lines)
+    forged = {block_hash.hex() for block_hash in read_forged(learning.network.folder.parent / "forged")}
+    refused = [line for line in lines if line["event"] == "block refused" and line["hash"] in forged]
+    return any(REFUSALS[adversary] in line["reason"] for line in refused)

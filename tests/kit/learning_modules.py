@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
@@ -31,16 +32,20 @@ from tests.kit.peers import wait_until
 
 __all__ = [
     "TARGETS", "Attachments", "announce", "build_evaluation", "build_job", "build_lineage", "build_spec_for",
-    "build_training", "build_update_of", "connect", "get_no_proxy_options", "iterate_pieces", "run_module", "write_gpt2",
+    "build_training", "build_update_of", "connect", "iterate_pieces", "open_channel", "run_module",
+    "write_gpt2",
 ]  # fmt: skip
 
 TARGETS = {"llama": ("q_proj", "v_proj", "down_proj"), "gpt2": ("c_attn", "c_proj")}
 Attachments = list[tuple[int, int, bytes, int]]  # role, index, bytes, extra scale bits
 
 
-def get_no_proxy_options() -> list[tuple[str, Any]]:
-    """Channel options for loopback."""
-    return [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", 16 << 20)]
+@asynccontextmanager
+async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """A connection to a module on loopback."""
+    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", 16 << 20)]
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
+        yield channel
 
 
 @asynccontextmanager
@@ -74,15 +79,15 @@ def write_gpt2(folder: Path) -> Path:
     return folder
 
 
-def build_spec_for(loaded: LoadedModel, mode: AdapterMode, rank: int = 4) -> AdapterSpec:
+def build_spec_for(loaded: LoadedModel, mode: AdapterMode, rank: int = 4, targets: tuple[str, ...] = ()) -> AdapterSpec:
     """A small adapter on any of the bases."""
-    targets = TARGETS[loaded.model.config.model_type]
+    targets = targets or TARGETS[loaded.model.config.model_type]
     return build_adapter_spec(
         loaded, targets=targets, rank=rank, alpha=2 * rank, mode=mode, a_seed=Hash(b"\x05" * 32), b_scale_bits=14
     )
 
 
-def build_update_of(spec: AdapterSpec, seed: int, size: int = 300) -> bytes:
+def build_update_of(spec: AdapterSpec, seed: int, size: int = 100) -> bytes:
     """An update whose B is small and whose A, if it has one, is the start that a round suggests."""
     generator = np.random.default_rng(seed)
     tensors: dict[str, Any] = {}

@@ -76,6 +76,7 @@ class Node:
             fx.EnteredView: lambda effect: None,
             fx.Journal: self.perform_journal,
             fx.BroadcastVote: self.perform_broadcast_vote,
+            fx.ExposeVote: self.perform_expose_vote,
             fx.BroadcastProposal: self.perform_broadcast_proposal,
             fx.BroadcastCertificate: self.perform_broadcast_certificate,
             fx.SendCertificates: self.perform_send_certificates,
@@ -150,6 +151,10 @@ class Node:
         self._require_journaled(vote.kind, vote.view, vote.block_hash)
         self.swarm.note_vote(self.index, vote)
         self.swarm.broadcast(self.index, ev.VoteReceived(vote, get_node_id(self.index)))
+
+    def perform_expose_vote(self, effect: fx.ExposeVote) -> None:
+        require(effect.vote.signer != self.index, "a node exposes others", effect=effect)
+        self.swarm.broadcast(self.index, ev.VoteReceived(effect.vote, get_node_id(self.index)))
 
     def perform_broadcast_proposal(self, effect: fx.BroadcastProposal) -> None:
         proposal = effect.proposal

@@ -39,5 +39,5 @@ class Once(Checker):
                 yield Violation("once", f"an extrinsic ran outside its life {where}")
             self._nonces[payload.sender] = payload.nonce + 1
         for account, nonce in self._nonces.items():
-            if U64.decode(state[b"system/nonce/" + account]) != nonce:
+            if state.get(b"system/nonce/" + account) != U64.encode(nonce):
                 yield Violation("once", f"the state does not count {nonce} extrinsics of an account {where}")

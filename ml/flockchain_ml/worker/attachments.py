@@ -28,7 +28,7 @@ class StreamSilent(Refused):
     """Whoever opened a stream sends nothing more and does not end it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """One received file. `role` is the number of `AttachmentRole`."""
 

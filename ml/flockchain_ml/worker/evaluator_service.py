@@ -76,7 +76,7 @@ class EvaluatorService(evaluator_pb2_grpc.EvaluatorServiceServicer):
         return evaluator_pb2.EvaluatorServiceHealthResponse(ready=True, busy=self._turns.is_busy)
 
     async def Evaluate(self, requests: AsyncIterator[Any], context: Any) -> None:  # noqa: N802
-        async with answering(context):
+        async with answering(context, requests):
             with self._turns.take() as turn:
                 order, pieces = await receive_order(requests)
                 require_base(self._loaded, order.base_model)

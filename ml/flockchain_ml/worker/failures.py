@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import grpc
@@ -16,6 +17,8 @@ from flockchain_ml.worker.turns import Busy
 __all__ = ["NotHere", "answering", "describe_failure"]
 
 _DETAILS_MAX: Final = 300
+_DRAIN_MS: Final = 2_000
+_DRAIN_SILENCE_MS: Final = 200
 _log = logging.getLogger("flockchain_ml.worker")
 
 
@@ -36,8 +39,8 @@ _CODES: Final[tuple[tuple[type[Exception], grpc.StatusCode], ...]] = (
 
 
 @asynccontextmanager
-async def answering(context: Any) -> AsyncIterator[None]:
-    """Turn what goes wrong inside into the status that the contract names."""
+async def answering(context: Any, requests: AsyncIterator[Any]) -> AsyncIterator[None]:
+    """Turn what goes wrong inside into the status that the contract names, once the caller has said its piece."""
     try:
         yield
     except grpc.aio.AbortError:
@@ -49,7 +52,16 @@ async def answering(context: Any) -> AsyncIterator[None]:
             _log.exception("a mistake in this module")
         else:
             _log.warning("%s: %s", code.name.lower().replace("_", " "), sentence)
+        await _drain(requests)
         await context.abort(code, sentence)
+
+
+async def _drain(requests: AsyncIterator[Any]) -> None:
+    """Read on and forget: a client that is still sending when a call ends may never see why (gRPC Python does not)."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_MS / 1000):
+            while await asyncio.wait_for(anext(requests, None), _DRAIN_SILENCE_MS / 1000) is not None:
+                pass
 
 
 def _find_code(error: Exception) -> grpc.StatusCode | None:

@@ -76,7 +76,7 @@ class TrainerService(trainer_pb2_grpc.TrainerServiceServicer):
         return trainer_pb2.TrainerServiceHealthResponse(ready=True, busy=self._turns.is_busy)
 
     async def Train(self, requests: AsyncIterator[Any], context: Any) -> None:  # noqa: N802
-        async with answering(context):
+        async with answering(context, requests):
             with self._turns.take() as turn:
                 order, pieces = await receive_order(requests)
                 require_base(self._loaded, order.base_model)

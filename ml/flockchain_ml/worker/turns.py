@@ -37,7 +37,7 @@ class Job(Generic[P, R]):
         self._latest: P | None = None
         self._is_cancelled = threading.Event()
         self._future = self._loop.run_in_executor(None, work, self._report)
-        self._future.add_done_callback(lambda _: self._news.set())
+        self._future.add_done_callback(self._on_over)
 
     async def follow(self) -> AsyncIterator[P]:
         """Progress until the work is over; what a slow reader missed is left out."""
@@ -65,18 +65,17 @@ class Job(Generic[P, R]):
 
     def call_when_over(self, then: Callable[[], None]) -> None:
         """Call `then` on the loop once the thread has ended."""
-
-        def end(future: asyncio.Future[R]) -> None:
-            if not future.cancelled():
-                future.exception()  # nobody else will ask for it
-            then()
-
-        self._future.add_done_callback(end)
+        self._future.add_done_callback(lambda _: then())
 
     def _report(self, progress: P) -> None:
         if self._is_cancelled.is_set():
             raise Cancelled("the call was cancelled")
         self._loop.call_soon_threadsafe(self._note, progress)
+
+    def _on_over(self, future: asyncio.Future[R]) -> None:
+        if not future.cancelled():
+            future.exception()  # whoever waits still gets it; when nobody does, it is no news
+        self._news.set()
 
     def _note(self, progress: P) -> None:
         self._latest = progress

@@ -232,6 +232,36 @@ def test_an_equivocating_leader_is_reported_and_its_first_block_counts(
     assert only(book.approve(block), fx.BroadcastVote)[0].vote.block_hash == block_hash
 
 
+def test_when_a_view_ends_without_its_proposal_the_leaders_vote_for_it_is_passed_on(
+    room: Room, book: Playbook, block: Block
+) -> None:
+    """Whoever was shown another block can prove it: neither half of the validators saw both proposals."""
+    twin = room.build_block(1, tag=1)
+    proposal = room.propose(1, block)
+    book.see(proposal)
+    effects = book.hear(room.certify(NOTARIZE, 1, compute_block_hash(twin.header)))
+    (exposed,) = only(effects, fx.ExposeVote)
+    assert exposed.vote == room.sign(NOTARIZE, 1, compute_block_hash(block.header), room.get_leader(1))
+    other = Playbook(room, next(index for index in get_others(book) if index != room.get_leader(1)))
+    other.start()
+    other.see(room.propose(1, twin))
+    assert len(only(other.tell(ev.VoteReceived(exposed.vote, None)), fx.ReportEvidence)) == 1
+
+
+def test_a_leader_whose_block_is_notarized_is_not_exposed_nor_are_we_ourselves(room: Room, block: Block) -> None:
+    for index in range(4):
+        member = Playbook(room, index)
+        member.start()
+        if index == room.get_leader(1):
+            member.tell(ev.BlockBuilt(View(1), block))
+            effects = member.hear(room.certify(NULLIFY, 1, ZERO_HASH))
+        else:
+            member.see(room.propose(1, block))
+            effects = member.hear(room.certify(NOTARIZE, 1, compute_block_hash(block.header)))
+        assert member.core.view == 2
+        assert only(effects, fx.ExposeVote) == []
+
+
 def test_nullify_and_finalize_of_one_signer_are_reported_once(room: Room, book: Playbook, block_hash: Hash) -> None:
     signer = get_others(book)[0]
     votes = [room.sign(NULLIFY, 1, ZERO_HASH, signer), room.sign(FINALIZE, 1, block_hash, signer)]

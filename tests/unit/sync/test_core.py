@@ -154,6 +154,16 @@ def test_silence_sends_us_to_another_peer_and_back_after_a_while():
     assert core.on_timer(1100) == [RequestBlocks(OTHER, 1, 8)]
 
 
+def test_a_boast_that_is_not_made_good_does_not_make_us_look_behind():
+    core = build_core(height=10)
+    assert ask(core, height=1_000_000) == RequestBlocks(PEER, 11, 8)
+    assert core.on_blocks(PEER, [], None, 10) == []
+    core.on_timer(11)
+    assert not core.is_syncing
+    core.on_status(OTHER, 20, 12)
+    assert core.is_syncing
+
+
 def test_a_peer_that_leaves_in_the_middle_is_replaced():
     core = build_core()
     core.on_status(PEER, 40, 0)
