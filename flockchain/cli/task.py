@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +17,22 @@ from flockchain.cli.connection import (
     connect,
     load_account,
 )
+from flockchain.cli.exit_codes import AlreadyThere
 from flockchain.cli.output import Output, OutputFormat, print_record, print_rows
 
-__all__ = ["TaskArgument", "app", "create", "list_all", "show"]
+__all__ = ["TaskArgument", "app", "create", "draft", "list_all", "show"]
 
 app = typer.Typer(name="task", help="Tasks: what a chain is asked to learn.", no_args_is_help=True)
 
 TaskArgument = Annotated[int, typer.Argument(metavar="TASK", min=0, help="The task's number.")]
+
+
+class AdapterModeName(StrEnum):
+    """What trainers upload: the change of B over a frozen A, or A and B whose ranks add up."""
+
+    FFA = "ffa"
+    STACK = "stack"
+
 
 SpecArgument = Annotated[
     Path, typer.Argument(metavar="SPEC", exists=True, dir_okay=False, help="What the task fixes, as TOML.")
@@ -48,6 +58,33 @@ def create(
     with connect(node, home) as client:
         client.blobs.put(rows)
         print_record(client.tasks.create(spec, account=account), output)
+
+
+@app.command("draft")
+def draft(
+    model: Annotated[Path, typer.Option("--model", metavar="DIR", help="Folder of the base model.")],
+    suite: SuiteOption,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="Where to write the task.")] = Path("task.toml"),
+    name: Annotated[str, typer.Option("--name", help="What the task is called.")] = "task",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds it has.")] = 5,
+    trainers: Annotated[int, typer.Option("--trainers", min=1, help="Updates that a round takes at most.")] = 8,
+    prompts: Annotated[int, typer.Option("--prompts", min=0, help="Rows that a round draws. [0: up to 512]")] = 0,
+    rank: Annotated[int, typer.Option("--rank", min=1, help="Rank of an update.")] = 8,
+    mode: Annotated[AdapterModeName, typer.Option("--mode", help="How updates add up.")] = AdapterModeName.FFA,
+    target: Annotated[
+        list[str] | None, typer.Option("--target", metavar="NAME", help="Layers called so. [default: all but the head]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    output: Output = OutputFormat.HUMAN,
+) -> None:
+    """Write a task file for a base model and its evaluation rows, to be read, changed and created."""
+    if to.exists() and not force:
+        raise AlreadyThere("there is a file of this name", file=to)
+    drafts = load_learning_module("drafts")
+    wanted = drafts.Draft(model, suite, name, rounds, trainers, rank, mode.value, tuple(target or ()), prompts)
+    toml, about = drafts.draft_task(wanted)
+    to.write_bytes(toml)
+    print_record({"file": to, **about}, output)
 
 
 @app.command("list")

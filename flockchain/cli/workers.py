@@ -5,6 +5,7 @@ Knows their names and the group of entry points. The verbs themselves need torch
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, Final
@@ -15,10 +16,11 @@ from typer.main import get_group
 
 from flockchain.cli.exit_codes import NotInstalled
 
-__all__ = ["ENTRY_POINTS", "NEEDED", "LearningGroup", "evaluator", "trainer"]
+__all__ = ["ENTRY_POINTS", "NEEDED", "LearningGroup", "evaluator", "load_learning_module", "trainer"]
 
 ENTRY_POINTS: Final = "flockchain.cli"
 NEEDED: Final = ("torch", "transformers", "peft")
+_WORKER: Final = "flockchain_ml.worker"
 
 
 class LearningGroup(TyperGroup):
@@ -31,9 +33,7 @@ class LearningGroup(TyperGroup):
         return self._load().get_command(ctx, cmd_name)
 
     def _load(self) -> TyperGroup:
-        missing = [name for name in NEEDED if find_spec(name) is None]
-        if missing:
-            raise NotInstalled("this verb needs the learning side", verb=self.name, missing=", ".join(missing))
+        _require_learning_side(self.name or "")
         for found in entry_points(group=ENTRY_POINTS, name=self.name or ""):
             verbs: typer.Typer = found.load()
             verbs.rich_markup_mode = None
@@ -41,6 +41,18 @@ class LearningGroup(TyperGroup):
             self.commands = group.commands
             return group
         raise NotInstalled("no installed package offers this verb", verb=self.name, group=ENTRY_POINTS)
+
+
+def load_learning_module(name: str) -> Any:
+    """A module of the learning side by name, for a verb that cannot do without it. Raises `NotInstalled`."""
+    _require_learning_side(name)
+    return import_module(f"{_WORKER}.{name}")
+
+
+def _require_learning_side(verb: str) -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise NotInstalled("this verb needs the learning side", verb=verb, missing=", ".join(missing))
 
 
 trainer = typer.Typer(name="trainer", help="Train a task's model for a reward.", cls=LearningGroup)

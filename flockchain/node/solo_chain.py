@@ -59,7 +59,7 @@ def build_solo_genesis(chain: str, node_secrets: NodeSecrets, bls: BlsBackend, t
         ),
         offences=OffenceConfig(double_vote_bps=500, double_score_bps=500, reporter_bps=500),
         learning=LearningConfig(
-            absent_slash_bps=10, unavailable_fee_bps=1_000, committee_share_bps=2_000, appeal_blocks=32
+            absent_slash_bps=10, unavailable_fee_bps=1_000, committee_share_bps=2_000
         ),
         accounts=(GenesisAccount(account, Balance(1_000_000 * FLOCK)),),
         validators=(validator,),

@@ -99,7 +99,6 @@ class LearningConfig:
     absent_slash_bps: int  # of the stake of a member that did not commit and reveal
     unavailable_fee_bps: int  # of the bond of an update whose bytes could not be had
     committee_share_bps: int  # of a round's reward, to the members that served
-    appeal_blocks: int  # a pending slash waits this long
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ GENESIS_CONFIG: Final = struct(
     ),
     offences=struct(OffenceConfig, double_vote_bps=U16, double_score_bps=U16, reporter_bps=U16),
     learning=struct(
-        LearningConfig, absent_slash_bps=U16, unavailable_fee_bps=U16, committee_share_bps=U16, appeal_blocks=U32
+        LearningConfig, absent_slash_bps=U16, unavailable_fee_bps=U16, committee_share_bps=U16
     ),
     accounts=ListOf(struct(GenesisAccount, account=HASH, balance=U128), GENESIS_ACCOUNTS_MAX),
     validators=ListOf(

@@ -442,7 +442,7 @@ async def test_an_order_that_is_hung_up_on_leaves_it_free(run: Any, bases: Any, 
 async def wait_until_health(stub: Any, *, is_busy: bool) -> None:
     async with asyncio.timeout(10):
         while True:
-            health = await stub.Health(evaluator_pb2.EvaluatorServiceHealthRequest(), timeout=1)
+            health = await stub.Health(evaluator_pb2.EvaluatorServiceHealthRequest(), timeout=5)
             assert health.ready
             if health.busy is is_busy:
                 return

@@ -212,11 +212,11 @@ async def test_one_training_at_a_time_and_a_cancelled_one_stops(tiny: LoadedMode
         while (await call.read()).progress.steps_done < 2:
             pass
         assert await train(stub, short, files) is grpc.StatusCode.RESOURCE_EXHAUSTED
-        health = await stub.Health(trainer_pb2.TrainerServiceHealthRequest(), timeout=1)
+        health = await stub.Health(trainer_pb2.TrainerServiceHealthRequest(), timeout=5)
         assert health.busy
         call.cancel()
         async with asyncio.timeout(10):
-            while (await stub.Health(trainer_pb2.TrainerServiceHealthRequest(), timeout=1)).busy:  # noqa: ASYNC110
+            while (await stub.Health(trainer_pb2.TrainerServiceHealthRequest(), timeout=5)).busy:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         _, data = await train(stub, short, files)
     wanted = train_update(tiny, TrainOrder(spec, (), shard, 0, seed=9, settings=SETTINGS))
