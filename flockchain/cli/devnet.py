@@ -26,6 +26,9 @@ def up(
     trainers: Annotated[int, typer.Option("--trainers", min=1, help="Trainers, malicious ones included.")] = 8,
     rounds: Annotated[int, typer.Option("--rounds", min=0, help="Rounds of the task; 0: the nodes alone.")] = 5,
     attack: Annotated[str | None, typer.Option("--attack", metavar="NAME:COUNT", help="What some trainers do.")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="DIR", help="With --rounds 0: what the nodes' evaluators hold.")
+    ] = None,
     guests: Annotated[int, typer.Option("--guests", min=0, help="Trainers whose places are left for you.")] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of keys, data and training.")] = 7,
     home: Annotated[Path, typer.Option("--home", metavar="DIR", help="Folder for everything.")] = Path(".devnet"),
@@ -42,7 +45,7 @@ def up(
     from flockchain.devnet.run import is_good, run_devnet
 
     folder = home.resolve()
-    settings = DevnetSettings(folder, validators, trainers, rounds, parse_attack(attack), seed, guests)
+    settings = DevnetSettings(folder, validators, trainers, rounds, parse_attack(attack), seed, model, guests)
     if folder.exists() and any(folder.iterdir()) and not force:
         raise AlreadyThere("there is a devnet in this folder", home=home)
     written = report or folder / "report.json"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +20,10 @@ from flockchain.cli.connection import (
 )
 from flockchain.cli.exit_codes import AlreadyThere
 from flockchain.cli.output import Output, OutputFormat, print_record, print_rows
+from flockchain.cli.workers import load_learning_module
+
+if TYPE_CHECKING:
+    from flockchain.primitives.rounds import TaskRecord
 
 __all__ = ["TaskArgument", "app", "create", "draft", "list_all", "show"]
 
@@ -57,7 +62,7 @@ def create(
     account = load_account(home, key, key_file, password_file)
     with connect(node, home) as client:
         client.blobs.put(rows)
-        print_record(client.tasks.create(spec, account=account), output)
+        _print_task(client.tasks.create(spec, account=account), output)
 
 
 @app.command("draft")
@@ -110,4 +115,17 @@ def show(
 ) -> None:
     """What a task fixes, and how far it is."""
     with connect(node, home) as client:
-        print_record(client.tasks.get(task), output)
+        _print_task(client.tasks.get(task), output)
+
+
+def _print_task(record: TaskRecord, output: OutputFormat) -> None:
+    """All of it as JSON; for people, the layers of the adapter only by their number."""
+    if output is OutputFormat.JSON:
+        print_record(record, output)
+        return
+    shown: dict[str, object] = {"task": record.task, "name": record.spec.name}
+    for part in (record, record.spec, record.spec.adapter):
+        shown |= {field.name: getattr(part, field.name) for field in fields(part)}
+    shown["layers"] = len(record.spec.adapter.modules)
+    nested = ("spec", "adapter", "modules")
+    print_record({name: value for name, value in shown.items() if name not in nested}, output)

@@ -57,7 +57,8 @@ def _describe(plan: DevnetPlan) -> dict[str, Any]:
         "genesis": str(plan.genesis_file),
         "nodes": [
             {"name": node.name, "home": str(node.home), "peer": node.peer_address, "api": node.api_address,
-             "metrics": node.metrics_address, "account": node.secrets.account.hex()}
+             "metrics": node.metrics_address, "evaluator": node.evaluator_address,
+             "account": node.secrets.account.hex()}
             for node in plan.nodes
         ],
         "creator_key_file": str(plan.creator_key_file),

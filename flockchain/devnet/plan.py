@@ -55,6 +55,7 @@ class DevnetSettings:
     rounds: int
     attack: AttackPlan | None
     seed: int
+    model: Path | None = None  # without rounds: the base model that each node's evaluator holds; none: no evaluators
     guests: int = 0  # of the trainers: the first ones have their places and accounts, and are started by somebody else
 
 
@@ -169,6 +170,8 @@ def build_genesis_config(
 
 def _require_possible(settings: DevnetSettings) -> None:
     attackers = settings.attack.trainers if settings.attack else 0
+    if settings.model is not None and settings.rounds:
+        raise DevnetSettingsWrong("a devnet with rounds brings its own base model", rounds=settings.rounds)
     for name, value, least, most in (
         ("validators", settings.validators, 1, COMMITTEE_MAX),
         ("trainers", settings.trainers, 1, UPDATES_PER_ROUND_MAX),

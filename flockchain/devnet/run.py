@@ -121,19 +121,22 @@ def run_devnet(
         for node in plan.nodes:
             fleet.start(node.name, [sys.executable, "-m", "flockchain.cli", "start", "--home", str(node.home)])
             console.print(f"{node.name}  API {node.api_address}  peers {node.peer_address}", highlight=False)
-        learning = ForkServer(plan.logs / "learning.log", _WORKER_NICE) if settings.rounds else None
+        has_learning = settings.rounds > 0 or settings.model is not None
+        learning = ForkServer(plan.logs / "learning.log", _WORKER_NICE) if has_learning else None
         if learning is not None:
             stack.callback(learning.stop)
         watch = stack.enter_context(Watch(plan.nodes))
         view = stack.enter_context(LiveView(console))
         devnet = _Devnet(plan, fleet, learning, watch, view, started_ms)
-        if learning is not None:
+        if settings.rounds:
             report = _run_to_report(devnet, report_file)
+        elif settings.model is not None:
+            devnet.wait(watch.is_finalizing, "validators start", _NODES_START_MS)
+            _start_evaluators(devnet, settings.model)
         if report is not None and not is_quiet:
             console.print(render_summary(report))
             console.print(f"report and plots: {report_file.parent}", highlight=False, soft_wrap=True)
         if is_kept or not settings.rounds:
-            devnet.workers.clear()
             with suppress(KeyboardInterrupt):
                 devnet.wait(lambda: False, "running until Ctrl-C", _FOREVER_MS)
     return report
@@ -152,7 +155,7 @@ def _run_to_report(devnet: _Devnet, report_file: Path) -> dict[str, Any]:
     devnet.watch.follow_blocks()
     devnet.run_experiment("prepare", "the task is prepared", _PREPARE_MS, *_describe_settings(plan))
     with Client(*(node.api_address for node in plan.nodes)) as client:
-        _start_evaluators(devnet)
+        _start_evaluators(devnet, home / "model")
         balances = get_balances(client, plan)
         task = devnet.task = _create_task(client, plan)
         _start_trainers(devnet, task)
@@ -178,8 +181,7 @@ def _run_to_report(devnet: _Devnet, report_file: Path) -> dict[str, Any]:
     return report
 
 
-def _start_evaluators(devnet: _Devnet) -> None:
-    model = devnet.plan.settings.home / "model"
+def _start_evaluators(devnet: _Devnet, model: Path) -> None:
     for node in devnet.plan.nodes:
         name = node.name.replace("validator", "evaluator")
         arguments = ["evaluator", "run", "--listen", node.evaluator_address, "--model", str(model)]

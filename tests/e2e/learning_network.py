@@ -58,18 +58,19 @@ class LearningNetwork:
     network: Network
     trainers: tuple[Account, ...]
     evaluator_ms: int
+    phase_blocks: int  # most blocks of COMMIT, of REVEAL and of AGGREGATE
     task: TaskId = TaskId(0)
     _trained: set[int] = field(default_factory=set)  # rounds that the trainers have handed in updates for
 
     @classmethod
-    def plan(cls, folder: Path, *, evaluator_ms: int) -> LearningNetwork:
+    def plan(cls, folder: Path, *, evaluator_ms: int, phase_blocks: int) -> LearningNetwork:
         """Four validators of equal stake, whose evaluators take so long. Nothing is started."""
         trainers = tuple(Account(sha256(name.encode())) for name in _TRAINERS)
         network = Network.plan(
             folder, 4, epoch_blocks=2_000, idle_block_ms=50, accounts=[trainer.account for trainer in trainers],
             change=_quicken, has_evaluators=True,
         )  # fmt: skip
-        return cls(network, trainers, evaluator_ms)
+        return cls(network, trainers, evaluator_ms, phase_blocks)
 
     def start(self, **commands: tuple[str, ...]) -> None:
         """Start evaluators and nodes and create the task. `commands` are those of nodes that are not ordinary ones."""
@@ -84,7 +85,7 @@ class LearningNetwork:
         )
         with self.connect() as client:
             blob = client.blobs.put(_SUITE)
-            self.task = client.tasks.create(_build_spec(blob), account=self.network.creator).task
+            self.task = client.tasks.create(_build_spec(blob, self.phase_blocks), account=self.network.creator).task
 
     def start_evaluator(self, node: str, delay_ms: int) -> None:
         """Start the evaluator of a node."""
@@ -154,9 +155,11 @@ class LearningNetwork:
 
 
 @contextmanager
-def run_learning_network(folder: Path, *, evaluator_ms: int, **commands: tuple[str, ...]) -> Iterator[LearningNetwork]:
+def run_learning_network(
+    folder: Path, *, evaluator_ms: int, phase_blocks: int, **commands: tuple[str, ...]
+) -> Iterator[LearningNetwork]:
     """A started network; no process of it is left, however the block ends."""
-    learning = LearningNetwork.plan(folder, evaluator_ms=evaluator_ms)
+    learning = LearningNetwork.plan(folder, evaluator_ms=evaluator_ms, phase_blocks=phase_blocks)
     try:
         learning.start(**commands)
         yield learning
@@ -196,7 +199,7 @@ def _make_update(trainer: Account, number: int) -> bytes:
     return encode_update({f"{_ADAPTER.modules[0].name}.lora_B": values}, _ADAPTER)
 
 
-def _build_spec(suite_blob: Hash) -> TaskSpec:
+def _build_spec(suite_blob: Hash, phase_blocks: int) -> TaskSpec:
     rows = split_suite(_SUITE)
     return TaskSpec(
         name="scripted", base_model=_BASE_MODEL, adapter=_ADAPTER, suite_root=compute_root(rows),
@@ -204,6 +207,6 @@ def _build_spec(suite_blob: Hash) -> TaskSpec:
         rule=AcceptanceRule.ACCUMULATED, reputation_cap=MicroNats(5_000), mass_threshold=MicroNats(12_000),
         reputation_floor=MicroNats(-10_000), committee_size=4, min_updates=len(_TRAINERS),
         max_updates=len(_TRAINERS), max_update_bytes=compute_update_bytes(_ADAPTER), submit_blocks=400,
-        commit_blocks=80, reveal_blocks=80, aggregate_blocks=80, rounds=500, reward_pool=Balance(10**12),
+        commit_blocks=phase_blocks, reveal_blocks=phase_blocks, aggregate_blocks=phase_blocks, rounds=500, reward_pool=Balance(10**12),
         update_bond=BOND,
     )  # fmt: skip

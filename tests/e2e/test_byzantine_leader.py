@@ -16,6 +16,7 @@ pytestmark = pytest.mark.e2e
 BYZANTINE = "validator-3"
 ROUNDS_AFTER = 2  # that must advance once a rule is broken
 BLOCKS_AFTER = 10
+PHASE_BLOCKS = 14  # a banned member keeps every COMMIT waiting for so long
 
 # What the honest say of a forged block. A body that is not the header's is dropped before it is executed.
 REFUSALS = {
@@ -32,7 +33,7 @@ def test_a_leader_that_breaks_a_rule_is_refused_and_rounds_go_on(adversary: str,
     command = (
         sys.executable, "-m", "tests.e2e.byzantine_node", str(folder / BYZANTINE), adversary, str(forged_file)
     )  # fmt: skip
-    with run_learning_network(folder, evaluator_ms=150, validator_3=command) as learning:
+    with run_learning_network(folder, evaluator_ms=150, phase_blocks=PHASE_BLOCKS, validator_3=command) as learning:
         network = learning.network
         honest = [name for name in network.nodes if name != BYZANTINE]
         learning.train_until(

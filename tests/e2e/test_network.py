@@ -133,7 +133,10 @@ def test_sigterm_stops_cleanly_with_exit_code_0(network: Network) -> None:
     network.wait_for_height(network.get_height("validator-0") + 2)
 
 
-def test_a_fifth_node_syncs_bonds_leads_votes_and_leaves(network: Network, newcomer: Path, tmp_path: Path) -> None:
+def test_a_fifth_node_joins_by_the_guide_leads_votes_and_leaves(
+    network: Network, newcomer: Path, tmp_path: Path
+) -> None:
+    """The operator's guide, verb by verb."""
     network.start("newcomer", (*FLOCKCHAIN, "start", "--home", str(newcomer)))
     client = network.get_client("validator-0")
     account = Home(newcomer).get_account()
@@ -148,14 +151,17 @@ def test_a_fifth_node_syncs_bonds_leads_votes_and_leaves(network: Network, newco
 
     joined = bonded["height"] // EPOCH_BLOCKS + 2
     network.wait_until(lambda: has_proposed_and_signed(network, account, joined), "the newcomer leads and votes", 60)
+    shown = run_cli("stake", "show", "node", "--home", str(newcomer))
+    assert (shown["account"], bool(shown["this_epoch"])) == (account.hex(), True)
 
-    run_cli("stake", "leave", "--home", str(newcomer))
+    run_cli("stake", "leave", "--home", str(newcomer), "--key", "node")
     network.wait_until(
         lambda: not is_member(network, account, client.chain.get_status().epoch), "the newcomer is out", 30
     )
+    assert not run_cli("stake", "show", "node", "--home", str(newcomer))["this_epoch"]
     left = client.chain.get_status().epoch
     network.wait_until(lambda: client.chain.get_status().epoch >= left + 3, "unbonding is over", 30)
-    run_cli("stake", "withdraw", "--home", str(newcomer))
+    run_cli("stake", "withdraw", "--home", str(newcomer), "--key", "node")
     assert run_cli("stake", "show", account.hex(), "--home", str(newcomer))["balance"] > 59_999 * 10**9
     assert network.stop("newcomer") == 0
 

@@ -63,6 +63,7 @@ def load_model(
     if expected is not None and digest != expected:
         raise FolderRefused("this is not the base model of the task", expected=expected, got=digest)
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # its advice is for other uses, such as padding on the left
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # for its developers
     arguments: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:

@@ -27,9 +27,9 @@ _PROMPTS_MAX: Final = 512  # of a draft; more prompts judge better and cost more
 _AUDIT_ROWS: Final = 4
 _B_SCALE_BITS: Final = 14  # B and its changes lie within +-2
 _HEAD: Final = (
-    "# A task, drafted. Amounts are base units: 1 FLOCK is 10^9. Lengths of phases are in blocks; a phase ends early when\n"
-    "# it is complete. reputation_cap, mass_threshold and reputation_floor are micro-nats per token: when the harm done by\n"
-    "# the round's trainers, accumulated, exceeds mass_threshold, those below reputation_floor are left out.\n"
+    "# A task, drafted. Amounts are base units: 1 FLOCK is 10^9. Lengths of phases are in blocks; a phase ends early\n"
+    "# when it is complete. reputation_cap, mass_threshold and reputation_floor are micro-nats per token: when the\n"
+    "# accumulated harm of a round's trainers exceeds mass_threshold, those below reputation_floor are left out.\n"
 )
 
 
