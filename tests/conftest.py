@@ -9,6 +9,7 @@ import pytest
 _E2E = Path(__file__).parent / "e2e"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put everything under tests/e2e into one group, first because it takes longest; every other file is its own."""
     items.sort(key=lambda item: not item.path.is_relative_to(_E2E))

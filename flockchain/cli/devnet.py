@@ -9,6 +9,7 @@ import typer
 
 from flockchain.cli.exit_codes import AlreadyThere, CheckFailed
 from flockchain.cli.output import Output, OutputFormat, print_record
+from flockchain.cli.workers import require_learning_side
 
 __all__ = ["app", "up"]
 
@@ -44,6 +45,8 @@ def up(
     from flockchain.devnet.plan import DevnetSettings, parse_attack
     from flockchain.devnet.run import is_good, run_devnet
 
+    if rounds:
+        require_learning_side("devnet up")
     folder = home.resolve()
     settings = DevnetSettings(folder, validators, trainers, rounds, parse_attack(attack), seed, model, guests)
     if folder.exists() and any(folder.iterdir()) and not force:

@@ -55,6 +55,13 @@ def _require_learning_side(verb: str) -> None:
         raise NotInstalled("this verb needs the learning side", verb=verb, missing=", ".join(missing))
 
 
+def require_learning_side(verb: str) -> None:
+    """Raise `NotInstalled` unless what the learning side needs is here. Imports nothing of it."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise NotInstalled("this verb needs the learning side", verb=verb, missing=", ".join(missing))
+
+
 trainer = typer.Typer(name="trainer", help="Train a task's model for a reward.", cls=LearningGroup)
 evaluator = typer.Typer(name="evaluator", help="Judge updates for a validator.", cls=LearningGroup)
 

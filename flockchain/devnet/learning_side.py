@@ -25,12 +25,13 @@ from typing import Any, Final
 from flockchain.devnet.processes import ProcessEnded, signal_group
 from flockchain.primitives.errors import Fault
 
-__all__ = ["ForkServer", "WorkerFailed"]
+__all__ = ["ForkServer", "WorkerFailed", "read_progress"]
 
 MODULE: Final = "flockchain_ml.worker.fork_server"
 _START_MS: Final = 180_000  # importing torch, transformers and peft on a busy machine
 _STOP_S: Final = 10
 _POLL_S: Final = 0.02
+_PROGRESS: Final = "progress: "
 
 
 class WorkerFailed(Fault):
@@ -128,8 +129,18 @@ class ForkServer:
         )
 
 
+def read_progress(log: Path) -> str:
+    """`: ` and the last step that a worker said it has done, in lines that begin with `progress: `; or nothing."""
+    steps = [line for line in _read_lines(log) if line.startswith(_PROGRESS)]
+    return f": {steps[-1].removeprefix(_PROGRESS)}" if steps else ""
+
+
 def _read_tail(file: Path) -> str:
+    return "\n".join(_read_lines(file)[-5:])
+
+
+def _read_lines(file: Path) -> list[str]:
     try:
-        return "\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+        return file.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        return ""
+        return []

@@ -24,7 +24,7 @@ from rich.console import Console
 from flockchain.client import Account, Client
 from flockchain.client.task_file import decode_task_file
 from flockchain.devnet.homes import clear_home, write_homes
-from flockchain.devnet.learning_side import ForkServer
+from flockchain.devnet.learning_side import ForkServer, read_progress
 from flockchain.devnet.participants import describe_participants, get_balances
 from flockchain.devnet.plan import PORTS_PER_NODE, DevnetPlan, DevnetSettings, build_plan, list_preferred_ports
 from flockchain.devnet.processes import Fleet, find_free_ports, wait_until
@@ -87,9 +87,12 @@ class _Devnet:
         self._get_learning().spawn(name, module, arguments, self.plan.logs / f"{name}.log", nice=_WORKER_NICE)
 
     def run_experiment(self, verb: str, step: str, timeout_ms: int, *arguments: str) -> None:
-        """Have the learning side do one thing, and wait for it."""
+        """Have the learning side do one thing, and wait for it; shows how far it says that it is."""
         self.start_worker(verb, _EXPERIMENT, [verb, *arguments])
-        self.wait(lambda: self._get_learning().is_done(verb), step, timeout_ms)
+        wait_until(
+            lambda: self._get_learning().is_done(verb), timeout_ms=timeout_ms, what=step, poll_ms=_REFRESH_MS,
+            check=lambda: self.show(f"{step}{read_progress(self.plan.logs / f'{verb}.log')}"),
+        )  # fmt: skip
 
     def _get_learning(self) -> ForkServer:
         if self.learning is None:

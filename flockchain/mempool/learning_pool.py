@@ -107,19 +107,15 @@ class LearningPool:
         so on; the block takes the first that verifies. A taken item stays until the state calls it NEVER: the block
         that carries it may not be finalized.
         """
+        judged = {key: judge(item) for key, item in self._items.items() if not isinstance(item, AggregateVote)}
         good: list[tuple[int, LearningItem]] = []
         words: dict[tuple[TaskId, Round, int, AccountId], int] = {}
-        for key in sorted(self._items):
-            item = self._items[key]
-            if isinstance(item, AggregateVote):
-                continue
-            judgement = judge(item)
-            if judgement is Judgement.NEVER:
-                self._remove(key)
-            elif judgement is Judgement.GOOD:
-                place = (key.task, key.round, key.kind, key.voter)
-                words[place] = words.get(place, 0) + 1
-                good.append((words[place], item))
+        for key in sorted(key for key, judgement in judged.items() if judgement is Judgement.GOOD):
+            place = (key.task, key.round, key.kind, key.voter)
+            words[place] = words.get(place, 0) + 1
+            good.append((words[place], self._items[key]))  # type: ignore[arg-type]
+        for key in [key for key, judgement in judged.items() if judgement is Judgement.NEVER]:
+            self._remove(key)
         good.sort(key=lambda entry: entry[0])
         return [item for _, item in good[:max_items]]
 
@@ -148,9 +144,9 @@ class LearningPool:
         """
         indexes = {member.account: index for index, member in enumerate(committee)}
         by_aggregate: dict[tuple[Hash, int], list[tuple[int, _Key, AggregateVote]]] = {}
-        for key in sorted(self._items):
+        for key in sorted(key for key in self._items if (key.task, key.round, key.kind) == (task, round_, 3)):
             vote = self._items[key]
-            if not isinstance(vote, AggregateVote) or (key.task, key.round) != (task, round_):
+            if not isinstance(vote, AggregateVote):
                 continue
             index = indexes.get(vote.voter)
             if index is None:

@@ -56,6 +56,7 @@ class FaultPlan:
     restart_ms: int = 500
     byzantine: int | None = None
     adversary: str = ""
+    links: tuple[tuple[int, int], ...] | None = None  # who is connected to whom; None: everybody to everybody
     crashes: tuple[Crash, ...] = ()
     partitions: tuple[Partition, ...] = ()
     evaluators: EvaluatorFaults = field(default_factory=EvaluatorFaults)

@@ -77,8 +77,8 @@ class SimNode:
             duty_records=tuple(self.duty_journal),
         )
         self.handle(events.Started())
-        for peer in self.world.nodes:
-            if peer is not self and peer.is_up:
+        for peer in self.world.get_neighbours(self):
+            if peer.is_up:
                 self.handle(events.PeerConnected(peer.node_id))
                 peer.handle(events.PeerConnected(self.node_id))
 
@@ -86,8 +86,8 @@ class SimNode:
         """Lose everything that is not on disk."""
         self.life += 1
         self.replica = None
-        for peer in self.world.nodes:
-            if peer is not self and peer.is_up:
+        for peer in self.world.get_neighbours(self):
+            if peer.is_up:
                 peer.handle(events.PeerGone(self.node_id))
 
     def handle(self, event: events.ReplicaEvent) -> None:

@@ -101,6 +101,14 @@ class World:
         """A hash over every effect of every node, in order."""
         return self._digest.hexdigest()
 
+    def get_neighbours(self, node: SimNode) -> list[SimNode]:
+        """The nodes that `node` is connected to when both are up."""
+        links = self.plan.links
+        if links is None:
+            return [each for each in self.nodes if each is not node]
+        own = self.nodes.index(node)
+        return [each for at, each in enumerate(self.nodes) if (own, at) in links or (at, own) in links]
+
     def add_node(self, node: SimNode) -> None:
         """Part of building a world."""
         self.nodes.append(node)
@@ -112,7 +120,8 @@ class World:
         if isinstance(effect, out.SendMessage):
             self._digest.update(effect.payload)
         for checker in self.checkers:
-            self._blame(checker.on_effect(node, effect))
+            if found := checker.on_effect(node, effect):
+                self._blame(found)
 
     def send(self, source: SimNode, target: NodeId, payload: bytes) -> None:
         """Put a message on the wire."""

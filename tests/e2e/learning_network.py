@@ -4,8 +4,8 @@
     learning.start()
     learning.train_until(lambda: learning.get_round(3).phase is Phase.ADVANCED, "round 3 has advanced")
 
-The trainers act only while somebody waits in `train_until`. Everything goes through the SDK. Knows how such a network is
-set up and what it holds; what should come of it is the tests' to say.
+The trainers act only while somebody waits in `train_until`. Everything goes through the SDK. Knows how such a network
+is set up and what it holds; what should come of it is the tests' to say.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from tests.e2e.network import Network
 __all__ = ["BOND", "LearningNetwork", "get_notarized", "run_learning_network"]
 
 BOND = Balance(10**9)
+_FIRST_TASK = TaskId(0)
 _TIMING = Timing(deadline_ms=4_000, attempts=3)
 _TRAINERS = ("one", "two")
 _SUITE = b"".join(b'{"prompt": "%d", "answer": "%d"}\n' % (row, row) for row in range(24))
@@ -59,7 +60,7 @@ class LearningNetwork:
     trainers: tuple[Account, ...]
     evaluator_ms: int
     phase_blocks: int  # most blocks of COMMIT, of REVEAL and of AGGREGATE
-    task: TaskId = TaskId(0)
+    task: TaskId = _FIRST_TASK
     _trained: set[int] = field(default_factory=set)  # rounds that the trainers have handed in updates for
 
     @classmethod
@@ -207,6 +208,6 @@ def _build_spec(suite_blob: Hash, phase_blocks: int) -> TaskSpec:
         rule=AcceptanceRule.ACCUMULATED, reputation_cap=MicroNats(5_000), mass_threshold=MicroNats(12_000),
         reputation_floor=MicroNats(-10_000), committee_size=4, min_updates=len(_TRAINERS),
         max_updates=len(_TRAINERS), max_update_bytes=compute_update_bytes(_ADAPTER), submit_blocks=400,
-        commit_blocks=phase_blocks, reveal_blocks=phase_blocks, aggregate_blocks=phase_blocks, rounds=500, reward_pool=Balance(10**12),
-        update_bond=BOND,
+        commit_blocks=phase_blocks, reveal_blocks=phase_blocks, aggregate_blocks=phase_blocks, rounds=500,
+        reward_pool=Balance(10**12), update_bond=BOND,
     )  # fmt: skip

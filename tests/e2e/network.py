@@ -160,9 +160,7 @@ class Network:
         status = self.get_status(name)
         return -1 if status is None else status.height
 
-    def wait_until(
-        self, is_done: Callable[[], bool], what: str, timeout_s: float = 30.0, poll_s: float = 0.05
-    ) -> None:
+    def wait_until(self, is_done: Callable[[], bool], what: str, timeout_s: float = 30.0, poll_s: float = 0.05) -> None:
         """Return once `is_done`; fail after `timeout_s`, or at once when a validator has ended that was not stopped."""
 
         def is_done_or_hopeless() -> bool:

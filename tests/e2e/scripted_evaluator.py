@@ -1,4 +1,4 @@
-"""An evaluator written from `evaluator.proto` alone: `python -m tests.e2e.scripted_evaluator ADDRESS BASE_MODEL DELAY_MS`.
+"""An evaluator written from `evaluator.proto` alone: `python -m tests.e2e.scripted_evaluator ADDRESS BASE MILLISECONDS`.
 
 It holds no model. Scores are a fixed function of the updates' digests, so that all of its kind agree; losses are
 constant. It reads an order and its attachments as the contract says, and refuses what does not keep to it.
@@ -31,16 +31,16 @@ class ScriptedEvaluator(evaluator_pb2_grpc.EvaluatorServiceServicer):
         self._delay_ms = delay_ms
         self._turn = threading.Lock()
 
-    def Describe(self, request, context):
+    def Describe(self, request, context):  # noqa: N802 - the contract's name
         return pb.EvaluatorServiceDescribeResponse(
             protocol_version=1, implementation="scripted", device="cpu", base_models=[self._base_model],
             modes=[learning_pb2.ADAPTER_MODE_FFA],
         )  # fmt: skip
 
-    def Health(self, request, context):
+    def Health(self, request, context):  # noqa: N802 - the contract's name
         return pb.EvaluatorServiceHealthResponse(ready=True, busy=self._turn.locked())
 
-    def Evaluate(self, requests, context):
+    def Evaluate(self, requests, context):  # noqa: N802 - the contract's name
         if not self._turn.acquire(blocking=False):
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "an evaluation is running")
         try:

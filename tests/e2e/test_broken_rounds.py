@@ -63,7 +63,7 @@ def test_a_round_completes_though_a_member_is_killed_with_9_in_aggregate(learnin
     record = wait_for_end(learning, killed[0].round)
     assert record.phase is Phase.ADVANCED
     require_one_commit_each(learning, record)
-    learning.train_until(lambda: has_judged_since(learning, victim, record.round), f"{KILLED_IN_AGGREGATE} judges again")
+    learning.train_until(lambda: has_judged_since(learning, victim, record.round), "it judges again")
 
 
 def test_without_evaluators_blocks_go_on_the_round_is_void_and_bonds_are_back(learning: LearningNetwork) -> None:

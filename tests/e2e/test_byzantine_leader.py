@@ -43,7 +43,7 @@ def test_a_leader_that_breaks_a_rule_is_refused_and_rounds_go_on(adversary: str,
         )
         advanced, height = learning.count_advanced(), network.get_height(honest[0])
         learning.train_until(
-            lambda: learning.count_advanced() >= advanced + ROUNDS_AFTER, f"{ROUNDS_AFTER} more rounds advance"
+            lambda: learning.count_advanced() >= advanced + ROUNDS_AFTER, f"{ROUNDS_AFTER} more rounds advance", 120
         )
         network.wait_for_height(height + BLOCKS_AFTER, *honest)
         head = network.get_height(honest[0])

@@ -37,8 +37,10 @@ class OneWord(Checker):
         self._said: dict[tuple[NodeId, type, int, int], bytes] = {}
 
     def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
-        if node.adversary is not None:
-            return
+        is_judged = node.adversary is None and isinstance(effect, SendMessage) and effect.payload[0] in _KINDS
+        return self._judge(node, effect) if is_judged else ()
+
+    def _judge(self, node: SimNode, effect: ReplicaEffect) -> Iterator[Violation]:
         for word in iterate_words(node, effect):
             raw = AGGREGATE_VOTE.encode(word) if isinstance(word, AggregateVote) else LEARNING_ITEM.encode(word)
             if self._said.setdefault((node.node_id, type(word), word.task, word.round), raw) != raw:

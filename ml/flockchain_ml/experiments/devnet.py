@@ -5,7 +5,7 @@
     python -m flockchain_ml.experiments.devnet plot --report report.json --to DIR
 
 The figures with the votes' filter are those of the aggregates that the chain certified; the undefended and the
-isolated ones are rehearsed in this process from the same seed, rows and settings.
+isolated ones are rehearsed, side by side in two processes, from the same seed, rows and settings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import argparse
 import json
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,14 +104,17 @@ def _prepare(parsed: argparse.Namespace) -> None:
 
 
 def _measure(parsed: argparse.Namespace) -> None:
+    """The undefended run has a process of its own, forked before this one touches gRPC; the rest is done here."""
     scenario = _build_scenario(parsed)
-    loaded = load_model(parsed.home / "model")
-    certified = _fetch_aggregates(parsed.node, TaskId(parsed.task))
-    defended = _measure_certified(scenario, loaded, parsed.seed, certified)
-    rehearsal = Rehearsal(loaded, scenario, parsed.seed)
-    base = rehearsal.measure_base()
-    undefended = [item.measures for item in rehearsal.run_rule(FedAvg())]
-    isolated = rehearsal.run_isolated()
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("fork")) as other:
+        running = other.submit(_rehearse_undefended, scenario, parsed.home / "model", parsed.seed)
+        loaded = load_model(parsed.home / "model")
+        certified = _fetch_aggregates(parsed.node, TaskId(parsed.task))
+        defended = _measure_certified(scenario, loaded, parsed.seed, certified)
+        _say(f"{len(defended)} certified models")
+        rehearsal = Rehearsal(loaded, scenario, parsed.seed, _say)
+        base, isolated = rehearsal.measure_base(), rehearsal.run_isolated()
+        undefended = running.result()
     last, last_undefended = [base, *defended][-1], [base, *undefended][-1]
     best = max(isolated.values(), key=lambda measures: measures.accuracy, default=base)
     report = {
@@ -124,6 +129,16 @@ def _measure(parsed: argparse.Namespace) -> None:
         "isolated": {f"trainer-{trainer}": asdict(measures) for trainer, measures in isolated.items()},
     }
     (parsed.home / "model.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _rehearse_undefended(scenario: Scenario, model: Path, seed: int) -> list[Measures]:
+    rehearsal = Rehearsal(load_model(model), scenario, seed, _say)
+    return [item.measures for item in rehearsal.run_rule(FedAvg())]
+
+
+def _say(step: str) -> None:
+    """A line that the devnet shows while it waits."""
+    print(f"progress: {step}", flush=True)
 
 
 def _fetch_aggregates(nodes: Sequence[str], task: TaskId) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ import argparse
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -41,11 +41,12 @@ class RehearsedRound:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """A scenario, a seed and a base. Trainings that several runs share are done once."""
+    """A scenario, a seed and a base. Trainings that several runs share are done once. `say` hears of each step."""
 
     loaded: LoadedModel
     scenario: Scenario
     seed: int
+    say: Callable[[str], None] | None = None
     _trained: dict[tuple[int, int, bytes], bytes] = field(default_factory=dict)
 
     @property
@@ -69,6 +70,7 @@ class Rehearsal:
             lineage, reputations = append_round(spec, lineage, outcome.aggregate), outcome.reputations
             measures = measure_lineage(self.loaded, spec, lineage, test, self._get_measured_attack())
             rounds.append(RehearsedRound(scores, reputations, outcome.accepted, measures))
+            self._tell(f"{rule.name}, round {round + 1} of {self.scenario.rounds}")
         return tuple(rounds)
 
     def run_isolated(self) -> dict[int, Measures]:
@@ -84,12 +86,17 @@ class Rehearsal:
                 outcome = FedAvg().aggregate(RoundInput(spec, lineage, (update,), (0,), (0,)))
                 lineage = append_round(spec, lineage, outcome.aggregate)
             alone[trainer] = measure_lineage(self.loaded, spec, lineage, test, None)
+            self._tell(f"trainer {trainer} alone")
         return alone
 
     def measure_base(self) -> Measures:
         """The base before any round."""
         test = self.scenario.build_test(self.seed)
         return measure_lineage(self.loaded, self.spec, (), test, self._get_measured_attack())
+
+    def _tell(self, step: str) -> None:
+        if self.say is not None:
+            self.say(step)
 
     def _get_measured_attack(self) -> Any:
         return self.scenario.get_attack(self.scenario.trainers - 1)

@@ -173,9 +173,12 @@ def test_the_arguments_of_a_call_are_one_json_object(args: str, capsys: CaptureF
     assert call("tx", "call", "balances", "transfer", "--args", args) == ExitCode.INVALID
 
 
-def test_a_verb_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: CaptureFixture) -> None:
+@pytest.mark.parametrize("arguments", [["trainer", "run"], ["evaluator", "run"], ["devnet", "up", "--home", "unused"]])
+def test_a_verb_without_its_extra_says_what_to_install(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: CaptureFixture
+) -> None:
     monkeypatch.setattr("flockchain.cli.workers.NEEDED", ("no_such_module_anywhere",))
-    assert call("trainer", "run") == ExitCode.NOT_INSTALLED
+    assert call(*arguments) == ExitCode.NOT_INSTALLED
     assert 'pip install "flockchain[ml]"' in capsys.readouterr().err
 
 
