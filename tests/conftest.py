@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-_E2E = Path(__file__).parent / "e2e"
+_E2E = "tests/e2e"
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put everything under tests/e2e into one group, first because it takes longest; every other file is its own."""
-    items.sort(key=lambda item: not item.path.is_relative_to(_E2E))
-    for item in items:
-        group = "e2e" if item.path.is_relative_to(_E2E) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Everything under tests/e2e comes first, because it takes longest."""
+    folder = Path(__file__).parent / "e2e"
+    items.sort(key=lambda item: not item.path.is_relative_to(folder))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One group for everything under tests/e2e, one for every other file, in the order of collection."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _E2E if nodeid.startswith(f"{_E2E}/") else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return FileScheduling(config, log)

@@ -33,7 +33,7 @@ class LearningGroup(TyperGroup):
         return self._load().get_command(ctx, cmd_name)
 
     def _load(self) -> TyperGroup:
-        _require_learning_side(self.name or "")
+        require_learning_side(self.name or "")
         for found in entry_points(group=ENTRY_POINTS, name=self.name or ""):
             verbs: typer.Typer = found.load()
             verbs.rich_markup_mode = None
@@ -45,14 +45,8 @@ class LearningGroup(TyperGroup):
 
 def load_learning_module(name: str) -> Any:
     """A module of the learning side by name, for a verb that cannot do without it. Raises `NotInstalled`."""
-    _require_learning_side(name)
+    require_learning_side(name)
     return import_module(f"{_WORKER}.{name}")
-
-
-def _require_learning_side(verb: str) -> None:
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise NotInstalled("this verb needs the learning side", verb=verb, missing=", ".join(missing))
 
 
 def require_learning_side(verb: str) -> None:

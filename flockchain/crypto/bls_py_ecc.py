@@ -6,16 +6,11 @@ points outside the subgroup and lets some malformed lists end in an exception.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
-
-from py_ecc.bls.g2_primitives import G1_to_pubkey, G2_to_signature, pubkey_to_G1, signature_to_G2, subgroup_check
-from py_ecc.bls.hash_to_curve import hash_to_G2
-from py_ecc.fields import optimized_bls12_381_FQ12
-from py_ecc.optimized_bls12_381.optimized_curve import G1, Z1, Z2, add, is_inf, multiply, neg
-from py_ecc.optimized_bls12_381.optimized_pairing import final_exponentiate, pairing
 
 from flockchain.crypto.bls_suite import (
     POSSESSION_TAG,
@@ -27,6 +22,22 @@ from flockchain.crypto.bls_suite import (
     is_bytes_of,
     require_secret_scalar,
 )
+
+_RECURSION_LIMIT = sys.getrecursionlimit()
+
+from py_ecc.bls.g2_primitives import (  # noqa: E402
+    G1_to_pubkey,
+    G2_to_signature,
+    pubkey_to_G1,
+    signature_to_G2,
+    subgroup_check,
+)
+from py_ecc.bls.hash_to_curve import hash_to_G2  # noqa: E402
+from py_ecc.fields import optimized_bls12_381_FQ12  # noqa: E402
+from py_ecc.optimized_bls12_381.optimized_curve import G1, Z1, Z2, add, is_inf, multiply, neg  # noqa: E402
+from py_ecc.optimized_bls12_381.optimized_pairing import final_exponentiate, pairing  # noqa: E402
+
+sys.setrecursionlimit(_RECURSION_LIMIT)  # py_ecc lifts it to 100,000, where deeply nested input ends the process
 
 __all__ = ["PyEccBackend"]
 

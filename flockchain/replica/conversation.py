@@ -16,8 +16,10 @@ from flockchain.gossip import messages as wire
 from flockchain.gossip.relay import RELAYED_KINDS
 from flockchain.primitives.codec import DecodeError
 from flockchain.primitives.errors import InvalidInput
+from flockchain.primitives.learning import AggregateVote, LearningItem
 from flockchain.primitives.numbers import Epoch, NodeId
 from flockchain.replica import events
+from flockchain.replica.learning_desk import is_expected
 from flockchain.runtime.pallets.offences import EvidenceForged
 
 if TYPE_CHECKING:
@@ -145,13 +147,18 @@ class Conversation:
         replica.on_new_work()
 
     def _on_learning(self, peer: NodeId, message: wire.LearningMessage) -> None:
-        self._replica.accusations.hear(message.items)
-        if self._replica.desk.on_items(message.items, peer):
-            self._replica.on_new_work()
+        replica = self._replica
+        replica.accusations.hear(message.items)
+        expected = [item for item in message.items if self._is_expected(item)]
+        if replica.desk.on_items(expected, peer):
+            replica.on_new_work()
 
     def _on_aggregate_vote(self, peer: NodeId, message: wire.AggregateVoteMessage) -> None:
-        if self._replica.desk.on_vote(message.vote, peer):
+        if self._is_expected(message.vote) and self._replica.desk.on_vote(message.vote, peer):
             self._replica.on_new_work()
+
+    def _is_expected(self, item: LearningItem | AggregateVote) -> bool:
+        return is_expected(self._replica.ledger.finalized.state, self._replica.core.validators, item)
 
     def _on_status(self, peer: NodeId, message: wire.StatusMessage) -> None:
         self._replica.sync.on_status(peer, message.height)

@@ -32,11 +32,12 @@ from flockchain.primitives.learning import (
 from flockchain.primitives.limits import LEARNING_ITEMS_PER_BLOCK_MAX
 from flockchain.primitives.numbers import Hash, Height, NodeId, Round, TaskId
 from flockchain.primitives.rounds import RoundRecord
+from flockchain.primitives.validator_set import ValidatorSet
 from flockchain.replica.effects import PersistDuty, Work
-from flockchain.runtime.learning_views import find_round, is_round_over
+from flockchain.runtime.learning_views import find_clock, find_member, find_round, is_round_over
 from flockchain.storage.overlay import StateReader
 
-__all__ = ["LearningDesk"]
+__all__ = ["LearningDesk", "is_expected"]
 
 _PHASE_OF = {ScoreCommit: Phase.COMMIT, ScoreReveal: Phase.REVEAL, AggregateCertificate: Phase.AGGREGATE}
 
@@ -140,6 +141,22 @@ class LearningDesk:
                 case FetchBlob() | Evaluate() | Aggregate():
                     work.append(Work(effect))
         return work, gossip
+
+
+def is_expected(state: StateReader, validators: ValidatorSet, item: LearningItem | AggregateVote) -> bool:
+    """Whether a peer's item can be of use: of a round under way, by a member, or by a validator before the draw.
+
+    So what waits of one source is bounded by who there is, and junk cannot take the place of what a neighbour passes
+    on. What comes too early here is said again by its member (D6).
+    """
+    clock = find_clock(state, item.task, item.round)
+    if clock is None or is_round_over(state, item.task, item.round):
+        return False
+    if isinstance(item, AggregateCertificate):
+        return clock.phase is Phase.AGGREGATE
+    if clock.phase is Phase.SUBMIT:
+        return validators.get_index_of(item.voter) is not None
+    return find_member(state, item.task, item.round, item.voter) is not None
 
 
 def _judge(record: RoundRecord | None, item: LearningItem) -> Judgement:

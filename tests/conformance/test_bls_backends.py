@@ -6,6 +6,8 @@ tested on both backends and the rest shares a few signatures.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
 
 import pytest
@@ -221,3 +223,11 @@ def test_the_default_backend_is_the_native_one() -> None:
     assert bls.fast_aggregate_verify(KEYS, MESSAGE, bls.aggregate(SIGNATURES))
     assert bls.verify_possession(bls.get_public_key(SECRETS[0]), bls.prove_possession(SECRETS[0]))
     assert bls.generate_secret_key(bytes([1]) * 32) == SECRETS[0]
+
+
+def test_the_reference_leaves_the_interpreters_recursion_limit_alone() -> None:
+    code = (
+        "import sys; before = sys.getrecursionlimit(); import flockchain.crypto.bls_py_ecc; "
+        "sys.exit(before != sys.getrecursionlimit())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -1,4 +1,4 @@
-"""An evaluator written from `evaluator.proto` alone: `python -m tests.e2e.scripted_evaluator ADDRESS BASE MILLISECONDS`.
+"""An evaluator written from `evaluator.proto` alone: `python -m tests.e2e.scripted_evaluator ADDRESS BASE DELAY_MS`.
 
 It holds no model. Scores are a fixed function of the updates' digests, so that all of its kind agree; losses are
 constant. It reads an order and its attachments as the contract says, and refuses what does not keep to it.

@@ -104,6 +104,16 @@ def test_whoever_signs_two_things_pays_for_it(adversary: str) -> None:
     assert run_against(adversary).marks["offence"] > 0
 
 
+@pytest.mark.parametrize("adversary", ["", "flooder", "withholder"])
+def test_on_a_line_of_nodes_everything_is_passed_on(adversary: str) -> None:
+    """Nodes know their neighbours only; junk of one must not take the place of what another passes on."""
+    byzantine = 0 if adversary else None
+    plan = FaultPlan(8_000, byzantine=byzantine, adversary=adversary, links=((0, 1), (1, 2), (2, 3)))
+    report = run_world(3, GENESIS, plan)
+    assert report.violations == ()
+    assert report.marks["round advanced"] > 0
+
+
 def test_a_flood_neither_stops_a_round_nor_hurries_the_chain() -> None:
     """Boasts of heights, junk in every queue: members do their duty, and blocks keep their pace."""
     report, calm = run_against("flooder"), run_against("withholder")

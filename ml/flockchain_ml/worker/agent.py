@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from flockchain.client import AsyncClient, Signer
+from flockchain.client.errors import NotFound
 from flockchain.client.models import Model
 from flockchain.primitives.errors import Fault, FlockchainError, Refused
 from flockchain.primitives.learning import Phase, ReasonCode, TaskSpec
@@ -24,6 +25,8 @@ from flockchain.primitives.rounds import RoundRecord, TaskStatus
 __all__ = ["Contribution", "Stage", "TrainedUpdate", "Trainer", "TrainingFailed", "TrainingRequest", "run_agent"]
 
 _RETRY_MS: Final = 5_000  # between two looks for a node that answers
+_FETCH_MS: Final = 1_000  # between two looks for a file that a node has not got yet
+_FETCHES: Final = 30
 _log = logging.getLogger("flockchain_ml.worker")
 
 
@@ -131,12 +134,23 @@ async def _follow(client: AsyncClient, task: TaskId) -> AsyncIterator[RoundRecor
 
 
 async def _contribute(client: AsyncClient, trainer: Trainer, account: Signer, record: RoundRecord) -> MicroNats:
-    model: Model = await client.models.fetch(record.task)
+    model = await _fetch_model(client, record.task)
     update = await trainer.train(TrainingRequest(record.task, record.round, model.spec, model.aggregates))
     handle = await client.updates.submit(record.task, update.data, account=account)
     await handle.wait("included")
     _log.info("round %d: submitted %d bytes, loss %d", record.round, len(update.data), update.loss)
     return MicroNats(update.loss)
+
+
+async def _fetch_model(client: AsyncClient, task: TaskId) -> Model:
+    """The model; a node that knows of its last step may still be fetching the file."""
+    for _ in range(_FETCHES):
+        try:
+            return await client.models.fetch(task)
+        except NotFound as error:
+            _log.info("the model is not here yet: %s", error)
+            await asyncio.sleep(_FETCH_MS / 1000)
+    return await client.models.fetch(task)
 
 
 async def _settle(

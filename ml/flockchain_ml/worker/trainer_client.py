@@ -95,7 +95,11 @@ class RemoteTrainer:
             raise ModuleUnfit("the module has no such data set: give --data", data_set=self._config.data_set)
 
     async def train(self, request: TrainingRequest) -> TrainedUpdate:
-        """Ask once. Raises `TrainingFailed` for whatever is not exactly one canonical update of the task."""
+        """Ask once, when the module is there. Raises `TrainingFailed` for whatever is not exactly one update."""
+        try:
+            await self.prepare(request.spec)
+        except (ModuleUnreachable, ModuleUnfit) as error:
+            raise TrainingFailed(str(error)) from error
         call = self._stub.Train(self._stream(request))
         try:
             async with asyncio.timeout(self._config.time_limit_ms / 1000):

@@ -51,7 +51,9 @@ async def follow(endpoint: str, trainer: Trainer, task: int = 0) -> AsyncIterato
         yield events
 
 
-async def play_round(node: ApiNode, world: LearningChain, others: int, scores: list[int]) -> None:
+async def play_round(
+    node: ApiNode, world: LearningChain, others: int, scores: list[int], *, is_published: bool = True
+) -> None:
     """The other trainers' and the committee's part of the round that is open."""
     number = world.record.round
     for at in range(1, 1 + others):
@@ -60,9 +62,14 @@ async def play_round(node: ApiNode, world: LearningChain, others: int, scores: l
     world.judge(scores)
     world.advance_to(Phase.AGGREGATE)
     world.advance(world.build_certificate(range(4)))
+    if is_published:
+        publish(node, world)
+    world.chain.advance()
+
+
+def publish(node: ApiNode, world: LearningChain) -> None:
     for data in world.blobs.values():
         node.blobs.put(data)
-    world.chain.advance()
 
 
 async def submit_ours(events: AsyncIterator[Contribution], node: ApiNode) -> Contribution:
@@ -147,6 +154,23 @@ async def test_it_goes_on_when_no_node_answered_for_a_while(tmp_path: Path, monk
         await play_round(node, world, 2, [10, 20, 30])
         assert (await waiting).stage is Stage.JUDGED
         await following.__aexit__(None, None, None)
+
+
+async def test_it_waits_for_a_model_that_its_node_is_still_fetching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "_FETCH_MS", 20)
+    node, world = build_learning_node(tmp_path, rounds=2, submit_blocks=1_000)
+    async with serve(node) as endpoint, follow(endpoint, Trainer()) as events:
+        assert (await submit_ours(events, node)).stage is Stage.SUBMITTED
+        await play_round(node, world, 2, [10, 20, 30], is_published=False)
+        assert (await anext(events)).stage is Stage.JUDGED
+        submitting = asyncio.ensure_future(submit_ours(events, node))
+        await asyncio.sleep(0.2)
+        assert not submitting.done()
+        publish(node, world)
+        submitted = await submitting
+    assert (submitted.stage, submitted.round) == (Stage.SUBMITTED, 1)
 
 
 async def test_a_task_that_is_not_there_is_an_error_and_one_that_is_over_is_none(tmp_path: Path) -> None:

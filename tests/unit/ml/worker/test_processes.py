@@ -14,17 +14,22 @@ from typing import Any
 
 import pytest
 
+from flockchain.client import Account, AsyncClient
 from flockchain.devnet.learning_side import ForkServer, WorkerFailed
 from flockchain.devnet.processes import find_free_ports
 from flockchain.node.evaluators import EvaluatorFailed
 from flockchain.primitives.learning import AdapterMode, Phase
+from flockchain.primitives.numbers import TaskId
 from flockchain.runtime.dev_keys import derive_dev_account
+from flockchain.v1 import trainer_pb2, trainer_pb2_grpc
 from flockchain_ml.models import LoadedModel, get_tiny_folder
 from flockchain_ml.rows import Row, write_rows
+from flockchain_ml.worker.agent import Stage, run_agent
+from flockchain_ml.worker.trainer_client import RemoteTrainer, RemoteTrainerConfig
 from tests.house.sources import ROOT
 from tests.kit.api_chain import ApiNode, build_learning_node, serve
 from tests.kit.learning import LearningChain
-from tests.kit.learning_modules import build_job, build_spec_for, build_update_of, connect
+from tests.kit.learning_modules import build_job, build_spec_for, build_update_of, connect, open_channel
 from tests.kit.peers import wait_until
 
 VERBS = "flockchain_ml.worker.cli"
@@ -88,9 +93,9 @@ def build_trainer_words(folder: Path, endpoint: str, rows: tuple[Row, ...], *mor
     ]  # fmt: skip
 
 
-def open_task(tiny: LoadedModel, folder: Path) -> tuple[ApiNode, LearningChain]:
+def open_task(tiny: LoadedModel, folder: Path, rounds: int = 1) -> tuple[ApiNode, LearningChain]:
     spec = build_spec_for(tiny, AdapterMode.FFA)
-    fields = {"rounds": 1, "submit_blocks": 100_000, "base_model": tiny.digest, "adapter": spec}
+    fields = {"rounds": rounds, "submit_blocks": 100_000, "base_model": tiny.digest, "adapter": spec}
     return build_learning_node(folder, **fields, max_update_bytes=1 << 20)
 
 
@@ -101,6 +106,8 @@ async def play_round(node: ApiNode, world: LearningChain) -> None:
     world.judge([10, 20, 30])
     world.advance_to(Phase.AGGREGATE)
     world.advance(world.build_certificate(range(4)))
+    for data in world.blobs.values():
+        node.blobs.put(data)
     world.chain.advance()
 
 
@@ -138,6 +145,40 @@ async def test_trainer_run_stops_in_the_middle_of_a_training_when_it_is_told_to(
         await wait_until(lambda: workers.is_done("stopped"), 20)
     assert (tmp_path / "stopped.log").read_text().splitlines()[-1] == "stopped"
     assert node.submissions == 0
+
+
+async def test_a_trainer_module_that_dies_costs_its_round_and_is_asked_again_in_the_next(
+    workers: ForkServer, tiny: LoadedModel, shard: tuple[Row, ...], tmp_path: Path
+) -> None:
+    address = f"127.0.0.1:{find_free_ports(1)[0]}"
+    write_rows(tmp_path / "rows.jsonl", shard)
+    words = ["trainer", "serve", "--model", str(get_tiny_folder()), "--data", str(tmp_path / "rows.jsonl")]
+    pid = workers.spawn("module", VERBS, [*words, "--listen", address], tmp_path / "module.log")
+    node, world = open_task(tiny, tmp_path, rounds=2)
+    account = Account(derive_dev_account("account-0"))
+    trainer = RemoteTrainer(RemoteTrainerConfig(address, None, data_set="local", steps=1_000))
+    async with serve(node) as endpoint, AsyncClient(endpoint) as client:
+        events = run_agent(client, trainer, account, TaskId(0))
+        training = asyncio.ensure_future(anext(events))
+        await wait_until_busy(address)
+        os.kill(pid, signal.SIGKILL)
+        assert (await training).stage is Stage.LEFT_OUT
+        workers.spawn("module-again", VERBS, [*words, "--listen", address], tmp_path / "again.log")
+        assert world.submit("account-3", build_update_of(world.spec.adapter, 3)) == ""
+        await play_round(node, world)
+        async with node.run_blocks():
+            submitted = await asyncio.wait_for(anext(events), 60)
+        await events.aclose()
+        await trainer.close()
+    assert (submitted.stage, submitted.round) == (Stage.SUBMITTED, 1)
+
+
+async def wait_until_busy(address: str) -> None:
+    async with open_channel(address) as channel, asyncio.timeout(30):
+        stub: Any = trainer_pb2_grpc.TrainerServiceStub(channel)
+        request = trainer_pb2.TrainerServiceHealthRequest()
+        while not (await stub.Health(request, wait_for_ready=True)).busy:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 def test_an_agent_whose_module_trains_elsewhere_needs_no_torch(tmp_path: Path, shard: tuple[Row, ...]) -> None:
