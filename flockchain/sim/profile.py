@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["PROFILES", "Crash", "FaultPlan", "Partition", "build_calm_plan", "draw_plan"]
 
 PROFILES: Final = ("calm", "swarm", "learning")
-_HEALED_MS: Final = 20_000
+_STAKES_PERCENT: Final = (85, 115)  # of four such stakes each is less than a third
+_HEALED_MS: Final = 120_000  # an adversary may lead many views in a row, and each of them takes longer
 _ALWAYS_MS: Final = 10**9
 
 
@@ -56,6 +57,7 @@ class FaultPlan:
     restart_ms: int = 500
     byzantine: int | None = None
     adversary: str = ""
+    stakes_percent: tuple[int, ...] | None = None  # of the template's stake, one a node; None: all of it each
     links: tuple[tuple[int, int], ...] | None = None  # who is connected to whom; None: everybody to everybody
     crashes: tuple[Crash, ...] = ()
     partitions: tuple[Partition, ...] = ()
@@ -100,6 +102,7 @@ def _draw_swarm(rng: random.Random, nodes: int) -> FaultPlan:
         restart_ms=rng.randint(100, 1_500),
         byzantine=rng.randrange(nodes) if rng.randrange(4) else None,
         adversary=rng.choice(tuple(ADVERSARIES)),
+        stakes_percent=tuple(rng.randint(*_STAKES_PERCENT) for _ in range(nodes)) if rng.randrange(2) else None,
         crashes=_draw_crashes(rng, faults_ms, nodes, 3),
         partitions=tuple(
             Partition(rng.randrange(faults_ms), rng.randint(300, 2_000), tuple(rng.randrange(2) for _ in range(nodes)))

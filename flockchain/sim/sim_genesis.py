@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from flockchain.crypto import ed25519
 from flockchain.crypto.bls import BlsBackend
-from flockchain.primitives.numbers import AccountId, Balance, Stake
+from flockchain.primitives.numbers import AccountId, Balance, Stake, TimestampMs
 from flockchain.runtime.dev_keys import build_genesis_validator, derive_dev_account, derive_dev_keys
 from flockchain.runtime.genesis import load_genesis
 from flockchain.runtime.genesis_config import GenesisAccount, GenesisConfig
@@ -24,16 +25,21 @@ def get_validator_name(index: int) -> str:
     return f"validator-{index}"
 
 
-def build_sim_genesis(template: Path, bls: BlsBackend, nodes: int, stake: Stake | None = None) -> GenesisConfig:
-    """The chain of a world with `nodes` validators; everything else as in the `template` genesis file."""
+def build_sim_genesis(template: Path, bls: BlsBackend, stakes_percent: Sequence[int], seed: int) -> GenesisConfig:
+    """The chain of a world with one validator for each part of the `template` genesis' stake; else like the template.
+
+    It begins some milliseconds later with each `seed`: another chain, and so other leaders, committees and prompts.
+    """
     config = load_genesis(template.read_bytes())
-    each = stake or config.validators[0].stake
+    whole = config.validators[0].stake
     validators = tuple(
-        build_genesis_validator(derive_dev_keys(get_validator_name(index)), bls, Stake(each), 0)
-        for index in range(nodes)
+        build_genesis_validator(derive_dev_keys(get_validator_name(index)), bls, Stake(whole * percent // 100), 0)
+        for index, percent in enumerate(stakes_percent)
     )
     accounts = tuple(
         GenesisAccount(AccountId(ed25519.get_public_key(derive_dev_account(name))), USER_BALANCE)
         for name in (*TRAFFIC_ACCOUNTS, FLOODER_ACCOUNT)
     )
-    return replace(config, validators=validators, accounts=accounts)
+    return replace(
+        config, timestamp_ms=TimestampMs(config.timestamp_ms + seed), validators=validators, accounts=accounts
+    )

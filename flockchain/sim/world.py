@@ -266,7 +266,8 @@ def build_world(
     rng = random.Random(seed)
     plan = draw_plan(profile, rng, nodes) if isinstance(profile, str) else profile
     bls: BlsBackend = get_default_backend() if crypto == "real" else SimulatedBls()
-    world = World(seed, build_sim_genesis(template, bls, nodes), plan, bls, rng)
+    genesis = build_sim_genesis(template, bls, plan.stakes_percent or (100,) * nodes, seed)
+    world = World(seed, genesis, plan, bls, rng)
     for index in range(nodes):
         adversary: Adversary | None = ADVERSARIES[plan.adversary]() if index == plan.byzantine else None
         world.add_node(SimNode(world, derive_dev_keys(get_validator_name(index)), adversary))

@@ -132,9 +132,11 @@ class Network:
 
     def close(self) -> None:
         """Stop everything that we started."""
-        for client in self._clients.values():
-            client.close()
-        self.fleet.stop_all(5_000)
+        try:
+            for client in self._clients.values():
+                client.close()
+        finally:
+            self.fleet.stop_all(5_000)
 
     def get_log(self, name: str) -> str:
         """Everything that a node has written, over all of its starts."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flockchain.devnet.learning_side import ForkServer, WorkerFailed
+from flockchain.devnet.learning_side import ForkServer, WorkerFailed, read_progress
 from flockchain.devnet.processes import ProcessEnded, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -33,6 +33,13 @@ def test_a_worker_that_ends_well_is_done_and_has_its_own_log(server: ForkServer,
     server.spawn("good", MODULE, ["-n1", "-r1", "pass"], log)
     _wait(server, "good")
     assert "loop" in log.read_text()
+
+
+def test_the_last_step_that_a_worker_has_done_is_what_it_says_so_of(tmp_path: Path) -> None:
+    log = tmp_path / "steps.log"
+    assert read_progress(log) == ""
+    log.write_text("progress: one\nprogress: two of 5\nsomething else\n")
+    assert read_progress(log) == ": two of 5"
 
 
 def test_a_worker_that_fails_says_how_and_where(server: ForkServer, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ async def test_nothing_of_an_order_is_left_in_memory(tiny: LoadedModel) -> None:
             await stub.Evaluate(iter(broken)).read()
         await asyncio.sleep(0.1)
         gc.collect()
-        assert [item for item in gc.get_objects() if isinstance(item, File)] == []
+        assert [item for item in gc.get_objects() if type(item) is File] == []
 
 
 async def test_two_services_on_one_base_give_the_same_scores(tiny: LoadedModel) -> None:

@@ -156,7 +156,7 @@ async def test_a_trainer_module_that_dies_costs_its_round_and_is_asked_again_in_
     pid = workers.spawn("module", VERBS, [*words, "--listen", address], tmp_path / "module.log")
     node, world = open_task(tiny, tmp_path, rounds=2)
     account = Account(derive_dev_account("account-0"))
-    trainer = RemoteTrainer(RemoteTrainerConfig(address, None, data_set="local", steps=1_000))
+    trainer = RemoteTrainer(RemoteTrainerConfig(address, None, data_set="local", steps=150))
     async with serve(node) as endpoint, AsyncClient(endpoint) as client:
         events = run_agent(client, trainer, account, TaskId(0))
         training = asyncio.ensure_future(anext(events))
