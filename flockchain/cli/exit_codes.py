@@ -57,7 +57,7 @@ MEANINGS: Final[dict[ExitCode, str]] = {
 HINTS: Final[dict[ExitCode, str]] = {
     ExitCode.UNREACHABLE: "is the node running? `flockchain status --node HOST:PORT` asks another one",
     ExitCode.EXISTS: "the same command with --force replaces it",
-    ExitCode.NOT_INSTALLED: 'pip install "flockchain[ml]"',
+    ExitCode.NOT_INSTALLED: 'pip install ".[ml]" in a checkout',
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -25,10 +27,20 @@ def run_swarm(
     if jobs == 1 or len(seeds) == 1:
         yield from map(run, seeds)
         return
-    # An interrupt is for the process that was asked: the others are ended by it, without a word.
-    with multiprocessing.get_context("spawn").Pool(min(jobs, len(seeds)), _ignore_interrupts) as pool:
+    with _ignoring_interrupts():
+        pool = multiprocessing.get_context("spawn").Pool(min(jobs, len(seeds)))
+    with pool:
         yield from pool.imap(run, seeds)
 
 
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes made in here never hear of an interrupt: it is for the one that was asked, which then ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

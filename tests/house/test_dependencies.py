@@ -17,7 +17,7 @@ OWN = frozenset({"flockchain", "flockchain_ml", "tests", "tools"})
 # Import names that differ from the distribution's.
 DISTRIBUTIONS = {
     "google": "protobuf", "grpc": "grpcio", "grpc_health": "grpcio-health-checking",
-    "grpc_reflection": "grpcio-reflection", "grpc_tools": "grpcio-tools", "nacl": "pynacl",
+    "grpc_reflection": "grpcio-reflection", "grpc_tools": "grpcio-tools", "nacl": "pynacl", "xdist": "pytest-xdist",
 }  # fmt: skip
 ALWAYS_WITH = {"tokenizers": "transformers", "huggingface_hub": "transformers"}  # comes with, by its own declaration
 

@@ -15,7 +15,6 @@ from flockchain.sim.profile import FaultPlan
 from flockchain.sim.world import WorldReport, build_world, run_world
 from tests.kit.sim_worlds import GENESIS
 
-pytestmark = pytest.mark.xdist_group("worlds")  # reports are kept from test to test
 SWARM_SEEDS = range(20)
 LEARNING_SEEDS = range(12)
 MARKS = {  # what each adversary that is not merely silent is for

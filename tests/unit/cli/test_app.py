@@ -179,7 +179,7 @@ def test_a_verb_without_its_extra_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("flockchain.cli.workers.NEEDED", ("no_such_module_anywhere",))
     assert call(*arguments) == ExitCode.NOT_INSTALLED
-    assert 'pip install "flockchain[ml]"' in capsys.readouterr().err
+    assert 'pip install ".[ml]"' in capsys.readouterr().err
 
 
 def test_the_learning_nouns_are_found_by_name() -> None:
