@@ -1,7 +1,7 @@
 """What goes wrong in a simulated world: drawn from the seed, by profile.
 
 calm       nothing
-swarm      loss, delay, partitions, crashes, and usually one Byzantine of all
+swarm      loss, delay, partitions, crashes, one Byzantine of all; sometimes a ring in place of a full mesh
 learning   evaluators that fail, stall, lie or die, trainers that keep their bytes back; a rougher network, crashes
 <name>     a calm network with that adversary
 """
@@ -100,12 +100,13 @@ def _draw_swarm(rng: random.Random, nodes: int) -> FaultPlan:
         faults_ms,
         network=_draw_network(rng, (0, 20, 100, 250), (10, 50, 200)),
         restart_ms=rng.randint(100, 1_500),
-        byzantine=rng.randrange(nodes) if rng.randrange(4) else None,
+        byzantine=rng.randrange(nodes),
         adversary=rng.choice(tuple(ADVERSARIES)),
         stakes_percent=tuple(rng.randint(*_STAKES_PERCENT) for _ in range(nodes)) if rng.randrange(2) else None,
+        links=None if rng.randrange(6) else tuple((node, (node + 1) % nodes) for node in range(nodes)),
         crashes=_draw_crashes(rng, faults_ms, nodes, 3),
         partitions=tuple(
-            Partition(rng.randrange(faults_ms), rng.randint(300, 2_000), tuple(rng.randrange(2) for _ in range(nodes)))
+            Partition(rng.randrange(faults_ms), rng.randint(300, 4_000), tuple(rng.randrange(2) for _ in range(nodes)))
             for _ in range(rng.randrange(3))
         ),
     )
@@ -154,6 +155,9 @@ def _draw_network(rng: random.Random, losses: tuple[int, ...], delays_ms: tuple[
 
 
 def _draw_crashes(rng: random.Random, faults_ms: int, nodes: int, most: int) -> tuple[Crash, ...]:
+    if rng.randrange(8) == 0:  # the power goes everywhere
+        at_ms = rng.randrange(faults_ms)
+        return tuple(Crash(at_ms, node, rng.randrange(10)) for node in range(nodes))
     return tuple(
         Crash(rng.randrange(faults_ms), rng.randrange(nodes), rng.randrange(40)) for _ in range(rng.randrange(most + 1))
     )

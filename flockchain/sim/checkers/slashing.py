@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from flockchain.crypto.signing import compute_vote_bytes
 from flockchain.gossip import messages as wire
-from flockchain.primitives.codec import HASH, U8, U64
+from flockchain.primitives.codec import HASH, U8, U32, U64
 from flockchain.primitives.evidence import EVIDENCE, ScoreEvidence, VoteEvidence
+from flockchain.primitives.learning import ScoreCommit
 from flockchain.primitives.limits import EVIDENCE_PER_BLOCK_MAX
 from flockchain.primitives.numbers import NodeId
 from flockchain.primitives.validator_set import VALIDATOR_SET
 from flockchain.primitives.vote import Vote, VoteKind
 from flockchain.replica.effects import ReplicaEffect, SendMessage
 from flockchain.runtime.ledger import ExecutedBlock
-from flockchain.sim.checkers.block_events import OFFENCE_REPORTED, iterate_events
+from flockchain.sim.checkers.block_events import COMMITTEE_DRAWN, OFFENCE_REPORTED, iterate_events
 from flockchain.sim.checkers.checker import Checker, Violation
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Slashing(Checker):
     def __init__(self) -> None:
         self._reported: set[tuple[_Offence, int]] = set()  # with the epoch
         self._proofs: dict[NodeId, dict[bytes, _Proof]] = {}
+        self._draws: dict[tuple[int, int], int] = {}  # task, round -> epoch
 
     def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
         if node.adversary is not None or not isinstance(effect, SendMessage):
@@ -74,6 +76,8 @@ class Slashing(Checker):
                 yield Violation(_PROMISE, f"an offence was punished twice, {where}")
             self._reported.add(offence)
             world.mark("offence")
+        for _, reader in iterate_events(executed, COMMITTEE_DRAWN):
+            self._draws[U32.read(reader), U32.read(reader)] = executed.header.epoch
         proposer = next(each for each in world.nodes if each.account == executed.header.proposer)
         if proposer.adversary is None:
             yield from self._judge(proposer, executed, state)
@@ -96,23 +100,23 @@ class Slashing(Checker):
         state: Mapping[bytes, bytes],
     ) -> _Offence | None:  # fmt: skip
         """The offence, if it is young, proven and not on the chain."""
-        if isinstance(evidence, ScoreEvidence):
-            view = evidence.first.task << 32 | evidence.first.round
-            offence: _Offence = (evidence.first.voter, view, _DOUBLE_SCORE)
-            return None if any(known == offence for known, _ in self._reported) else offence
-        first: Vote = evidence.first
         now, age = executed.header.epoch, node.world.genesis.staking.evidence_age_epochs
+        first = evidence.first
+        if isinstance(first, ScoreCommit):
+            view, epoch = first.task << 32 | first.round, self._draws[first.task, first.round]
+            offence: _Offence = (first.voter, view, _DOUBLE_SCORE)
+            return offence if now - age < epoch and (offence, epoch) not in self._reported else None
         raw_set = state.get(b"staking/set/" + U64.encode(first.epoch))
         if raw_set is None or not now - age < first.epoch <= now:
             return None
         offender = VALIDATOR_SET.decode(raw_set).validators[first.signer]
-        kinds = {evidence.first.kind, evidence.second.kind}
+        second: Vote = evidence.second  # type: ignore[assignment]
+        kinds = {first.kind, second.kind}
         kind = 2 if VoteKind.NULLIFY in kinds else int(VoteKind.FINALIZE in kinds)
         offence = (offender.account, first.view, kind)
         if (offence, first.epoch) in self._reported:
             return None
-        votes = (evidence.first, evidence.second)
-        return offence if all(_is_signed(node, vote, offender.consensus_key) for vote in votes) else None
+        return offence if all(_is_signed(node, vote, offender.consensus_key) for vote in (first, second)) else None
 
 
 def _is_signed(node: SimNode, vote: Vote, key: bytes) -> bool:
