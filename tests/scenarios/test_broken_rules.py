@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from flockchain.mempool.learning_pool import LearningPoolLimits
+from flockchain.primitives import validator_set
 from flockchain.primitives.learning import ReasonCode
 from flockchain.primitives.numbers import Stake
 from flockchain.replica import conversation
@@ -18,7 +20,8 @@ from flockchain.runtime.pallets.rewards import Rewards
 from flockchain.runtime.pallets.system import System
 from flockchain.runtime.pallets.validation import Validation
 from flockchain.sim.adversaries import flooder
-from flockchain.sim.profile import FaultPlan, build_calm_plan
+from flockchain.sim.profile import FaultPlan, build_calm_plan, draw_plan
+from flockchain.sim.sim_node import SimNode
 from flockchain.sim.world import build_world
 from flockchain.storage.archive import Archive
 from tests.kit.sim_worlds import GENESIS
@@ -40,6 +43,23 @@ def with_adversary(name: str, faults_ms: int = 8_000) -> FaultPlan:
 
 def test_an_unbroken_world_breaks_no_promise() -> None:
     assert get_broken() == set()
+
+
+def test_a_quorum_that_is_too_small_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validator_set, "is_quorum", lambda part, total: 3 * part > total)
+    # Two blocks at a height, or a node that met two certificates and stopped.
+    assert any({"agreement", "standing"} & get_broken(draw_plan("swarm", Random(seed))) for seed in range(4, 40))
+
+
+def test_a_vote_journal_that_is_lost_in_a_crash_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    crash = SimNode.crash
+
+    def crash_and_lose(node: SimNode) -> None:
+        crash(node)
+        node.vote_journal.clear()
+
+    monkeypatch.setattr(SimNode, "crash", crash_and_lose)
+    assert any("one vote" in get_broken(draw_plan("swarm", Random(seed))) for seed in range(6, 100))
 
 
 def test_a_certificate_of_one_member_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
