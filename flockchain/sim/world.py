@@ -28,7 +28,8 @@ from flockchain.sim.chain_mirror import ChainMirror
 from flockchain.sim.checkers import CHECKERS, Checker, Violation
 from flockchain.sim.evaluators import SimEvaluators
 from flockchain.sim.network import SimNetwork
-from flockchain.sim.profile import FaultPlan, draw_plan
+from flockchain.sim.plan import FaultPlan
+from flockchain.sim.profiles import find_profile
 from flockchain.sim.schedule import Schedule
 from flockchain.sim.signatures import SimulatedBls
 from flockchain.sim.sim_blobs import SimBlobs
@@ -264,7 +265,7 @@ def build_world(
     if crypto not in CRYPTOS:
         raise InvalidInput("signatures are fast or real", got=crypto)
     rng = random.Random(seed)
-    plan = draw_plan(profile, rng, nodes) if isinstance(profile, str) else profile
+    plan = find_profile(profile).draw(rng, nodes) if isinstance(profile, str) else profile
     bls: BlsBackend = get_default_backend() if crypto == "real" else SimulatedBls()
     genesis = build_sim_genesis(template, bls, plan.stakes_percent or (100,) * nodes, seed)
     world = World(seed, genesis, plan, bls, rng)

@@ -10,7 +10,7 @@ from flockchain.primitives.learning import Phase, ReasonCode
 from flockchain.primitives.rounds import RoundRecord, VoidReason
 from flockchain.sim.checkers.block_events import EventKind, iterate_events
 from flockchain.sim.evaluators import EvaluatorDeath, EvaluatorFaults
-from flockchain.sim.profile import FaultPlan, build_calm_plan
+from flockchain.sim.plan import FaultPlan, build_calm_plan
 from flockchain.sim.sim_genesis import USER_BALANCE
 from flockchain.sim.trainers import TrainerFaults
 from flockchain.sim.world import World, build_world

@@ -20,7 +20,8 @@ from flockchain.runtime.pallets.rewards import Rewards
 from flockchain.runtime.pallets.system import System
 from flockchain.runtime.pallets.validation import Validation
 from flockchain.sim.adversaries import flooder
-from flockchain.sim.profile import FaultPlan, build_calm_plan, draw_plan
+from flockchain.sim.plan import FaultPlan, build_calm_plan
+from flockchain.sim.profiles import find_profile
 from flockchain.sim.sim_node import SimNode
 from flockchain.sim.world import build_world
 from flockchain.storage.archive import Archive
@@ -48,7 +49,9 @@ def test_an_unbroken_world_breaks_no_promise() -> None:
 def test_a_quorum_that_is_too_small_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validator_set, "is_quorum", lambda part, total: 3 * part > total)
     # Two blocks at a height, or a node that met two certificates and stopped.
-    assert any({"agreement", "standing"} & get_broken(draw_plan("swarm", Random(seed))) for seed in range(4, 40))
+    assert any(
+        {"agreement", "standing"} & get_broken(find_profile("swarm").draw(Random(seed), 4)) for seed in range(4, 40)
+    )
 
 
 def test_a_vote_journal_that_is_lost_in_a_crash_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +62,7 @@ def test_a_vote_journal_that_is_lost_in_a_crash_is_seen(monkeypatch: pytest.Monk
         node.vote_journal.clear()
 
     monkeypatch.setattr(SimNode, "crash", crash_and_lose)
-    assert any("one vote" in get_broken(draw_plan("swarm", Random(seed))) for seed in range(6, 100))
+    assert any("one vote" in get_broken(find_profile("swarm").draw(Random(seed), 4)) for seed in range(6, 100))
 
 
 def test_a_certificate_of_one_member_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

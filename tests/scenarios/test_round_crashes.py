@@ -15,7 +15,7 @@ from flockchain.duties.records import AggregateDuty, CommitDuty
 from flockchain.primitives.learning import AggregateVote, Phase, ScoreCommit, ScoreReveal
 from flockchain.replica import effects as out
 from flockchain.sim.network import NetworkFaults
-from flockchain.sim.profile import build_calm_plan
+from flockchain.sim.plan import build_calm_plan
 from flockchain.sim.sim_node import SimNode
 from flockchain.sim.world import World, build_world
 from tests.kit.sim_worlds import GENESIS, Recorder, find_first_round, is_journal_of, is_work, says, watch

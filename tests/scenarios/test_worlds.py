@@ -11,7 +11,7 @@ import pytest
 
 from flockchain.primitives.errors import InvalidInput
 from flockchain.sim.adversaries import ADVERSARIES
-from flockchain.sim.profile import FaultPlan
+from flockchain.sim.plan import FaultPlan
 from flockchain.sim.world import WorldReport, build_world, run_world
 from tests.kit.sim_worlds import GENESIS
 

@@ -18,7 +18,7 @@ from flockchain.primitives.vote import VOTE, Vote, VoteKind
 from flockchain.replica.accusations import Accusations
 from flockchain.replica.outbox import Outbox
 from flockchain.runtime.pallets.offences import EvidenceForged, EvidenceInvalid
-from flockchain.sim.profile import build_calm_plan
+from flockchain.sim.plan import build_calm_plan
 from flockchain.sim.sim_node import SimNode
 from flockchain.sim.world import World, build_world
 from tests.kit.sim_worlds import GENESIS
