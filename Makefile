@@ -8,16 +8,19 @@ PYTEST_FLAGS ?= -n 2
 DEVNET_FLAGS ?= --validators 4 --trainers 8 --rounds 5 --attack backdoor:3 --seed 7
 DEVNET_HOME ?= .devnet
 SIM_FLAGS ?= --seeds 0..999 --jobs 2
+FUZZ_FLAGS ?= --seconds 60 --mutations 100000
+CHAOS_FLAGS ?= --kills 200 --loss 30
+MUTANTS_FLAGS ?= --jobs 2
 BENCH_FLAGS ?= --rates 100,700,1500
 
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help install devnet test check format bench sim constraints clean
+.PHONY: help install devnet test check format bench chaos fuzz sim sim-crashes mutants constraints clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## build .venv with everything for development
 
@@ -46,10 +49,25 @@ format: $(STAMP)  ## let ruff rewrite what it can
 bench: $(STAMP)  ## measure transfers, finality and the start; write docs/results
 	$(BIN)/python -m tools.bench.transfers $(BENCH_FLAGS) --out docs/results/transfers.json
 	$(BIN)/python -m tools.bench.startup --out docs/results/startup.json
+	$(BIN)/python -m tools.bench.wan --out docs/results/wan.json
+	$(BIN)/python -m tools.bench.sync --out docs/results/sync.json
 
 sim: $(STAMP)  ## a thousand seeded networks with faults and a Byzantine validator, checked
 	$(BIN)/flockchain sim run $(SIM_FLAGS)
 	$(BIN)/flockchain sim run $(SIM_FLAGS) --profile learning
+
+sim-crashes: $(STAMP)  ## stop one of four nodes at every effect of eight views and in every write; `make test` tries a third
+	FLOCKCHAIN_ALL_CRASHES=1 $(BIN)/python -m pytest $(PYTEST_FLAGS) -s tests/scenarios/test_crash_points.py
+
+fuzz: $(STAMP)  ## mutate and fuzz every door that bytes come to, a minute each; goes on from .fuzz
+	-$(BIN)/python -m pip install -qq $(PIP_FLAGS) "atheris==3.0.0"
+	PYTHONPATH=.:ml $(BIN)/python -m tools.fuzz.campaign $(FUZZ_FLAGS)
+
+chaos: $(STAMP)  ## real validators under lost packets, partitions and kill -9; writes docs/results (15 minutes)
+	$(BIN)/python -m tools.chaos.run $(CHAOS_FLAGS) --out docs/results/chaos.json
+
+mutants: $(STAMP)  ## break every rule of the protocol, one at a time, until the simulator notices
+	$(BIN)/python -m tests.mutants $(MUTANTS_FLAGS)
 
 constraints: $(STAMP)  ## write constraints.txt from .venv
 	@{ echo "# Exact versions that are known to work together on CPython 3.11. Used by \`make install\`; written by \`make constraints\`."; \

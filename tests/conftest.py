@@ -1,4 +1,8 @@
-"""How tests are shared out over processes: a file stays together, and real networks never run side by side."""
+"""How tests are shared out over processes: a file stays together, and real networks never run side by side.
+
+py_ecc comes in by our module before any test imports it: on import it lifts the recursion limit to where nested input
+ends the process, and our module takes that back.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import flockchain.crypto.bls_py_ecc  # noqa: F401
 
 _E2E = "tests/e2e"
 

@@ -9,7 +9,23 @@ from typing import Annotated, Any, Final
 import typer
 from typer.main import get_command
 
-from flockchain.cli import devnet, init, keys, model, round, sim, stake, start, status, task, tx, update, workers
+from flockchain.cli import (
+    devnet,
+    init,
+    keys,
+    light,
+    model,
+    round,
+    sim,
+    stake,
+    start,
+    state,
+    status,
+    task,
+    tx,
+    update,
+    workers,
+)
 from flockchain.cli.exit_codes import HINTS, ExitCode, get_exit_code
 from flockchain.cli.output import print_error
 from flockchain.primitives.errors import FlockchainError
@@ -31,7 +47,7 @@ app.command("start")(start.start)
 app.command("status")(status.status)
 for _noun in (
     keys.app, tx.app, stake.app, task.app, round.app, update.app, model.app, workers.trainer, workers.evaluator,
-    devnet.app, sim.app,
+    state.app, light.app, devnet.app, sim.app,
 ):  # fmt: skip
     app.add_typer(_noun)
 

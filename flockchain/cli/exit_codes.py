@@ -99,6 +99,9 @@ _BY_NAME: Final[dict[str, ExitCode]] = {
     "KeyStoreExists": ExitCode.EXISTS,
     "CheckFailed": ExitCode.CHECK_FAILED,
     "VerificationFailed": ExitCode.CHECK_FAILED,
+    "NotEnoughTrust": ExitCode.CHECK_FAILED,
+    "TrustExpired": ExitCode.CHECK_FAILED,
+    "BrokenAnswer": ExitCode.CHECK_FAILED,
     "NotInstalled": ExitCode.NOT_INSTALLED,
 }
 _BY_FAMILY: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (

@@ -7,21 +7,27 @@ from typing import Annotated
 
 import typer
 
-from flockchain.cli.connection import HomeOption, NodeOption, connect, parse_hash
-from flockchain.cli.exit_codes import AlreadyThere, UserMistake
-from flockchain.cli.output import Output, OutputFormat, print_note, print_record, print_rows
+from flockchain.cli.connection import HomeOption, NodeOption, connect, resolve_home
+from flockchain.cli.exit_codes import AlreadyThere
+from flockchain.cli.output import Output, OutputFormat, print_record, print_rows
 from flockchain.cli.task import TaskArgument
-from flockchain.primitives.numbers import Hash
+from flockchain.cli.trust import (
+    GenesisFileOption,
+    GenesisOption,
+    PeriodOption,
+    Trust,
+    TrustedOption,
+    TrustFileOption,
+    build_progress,
+    keeping_evidence,
+    open_light_client,
+    write_trust,
+)
+from flockchain.light import LightBlock
 
 __all__ = ["app", "fetch", "lineage", "verify"]
 
 app = typer.Typer(name="model", help="Models: steps that a committee certified.", no_args_is_help=True)
-
-GenesisOption = Annotated[str | None, typer.Option("--genesis-hash", metavar="HASH", help="The chain that you trust.")]
-TrustedOption = Annotated[
-    str | None,
-    typer.Option("--trusted", metavar="HEIGHT:HASH", help="A later block that you trust; nodes forget old validators."),
-]
 
 
 @app.command("lineage")
@@ -59,30 +65,29 @@ def fetch(
 @app.command("verify")
 def verify(
     task: TaskArgument,
-    genesis: GenesisOption = None, trusted: TrustedOption = None,
+    genesis_hash: GenesisOption = None, genesis: GenesisFileOption = None, trusted: TrustedOption = None,
+    period: PeriodOption = None, trust: TrustFileOption = None,
     home: HomeOption = None, node: NodeOption = None, output: Output = OutputFormat.HUMAN,
 ) -> None:  # fmt: skip
-    """Verify every step against the chain's validators and every file against its root."""
-    with connect(node, home) as client:
-        if genesis is None:
-            print_note("note: taking the node's word for the genesis hash; --genesis-hash gives your own")
-            chain = client.chain.get_status().genesis_hash
-        else:
-            chain = parse_hash(genesis, "a genesis hash")
-        height, block = _parse_trusted(trusted)
-        verified = client.models.verify(task, genesis_hash=chain, trusted_height=height, trusted_hash=block)
+    """Verify every step against the chain's validators and every file against its root, trusting no node."""
+    evidence = trust.parent if trust is not None else resolve_home(home) / "light"
+    with connect(node, home) as client, keeping_evidence(evidence):
+        light = open_light_client(client, Trust(genesis_hash, genesis, trusted, period, trust))
+        steps = [0]
+        progress = build_progress()
+
+        def on_step(light_block: LightBlock) -> None:
+            steps[0] += 1
+            progress(light_block)
+
+        try:
+            verified = client.models.verify(task, light, on_step=on_step)
+        finally:
+            if trust is not None:
+                write_trust(trust, light.store)
     record = {
-        "task": verified.task, "is_verified": True, "height": verified.header.height, "genesis_hash": chain,
-        "steps": len(verified.lineage), "lineage": verified.lineage,
+        "task": verified.task, "is_verified": True, "height": verified.header.height,
+        "genesis_hash": light.config.genesis_hash, "trusted_height": light.store.anchor.header.height,
+        "headers_verified": steps[0], "steps": len(verified.lineage), "lineage": verified.lineage,
     }  # fmt: skip
     print_record(record, output)
-
-
-def _parse_trusted(text: str | None) -> tuple[int, Hash | None]:
-    """Height and hash of a trusted block; genesis when none is given."""
-    if text is None:
-        return 0, None
-    height, colon, block = text.partition(":")
-    if not colon or not height.isdecimal():
-        raise UserMistake("a trusted block is HEIGHT:HASH", got=text)
-    return int(height), parse_hash(block, "a trusted block's hash")

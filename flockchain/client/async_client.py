@@ -8,6 +8,7 @@ from flockchain.client.blobs import Blobs
 from flockchain.client.chain import Chain
 from flockchain.client.events import Events
 from flockchain.client.extrinsics import Extrinsics
+from flockchain.client.light import Light
 from flockchain.client.models import Models
 from flockchain.client.rounds import Rounds
 from flockchain.client.state import State
@@ -41,7 +42,8 @@ class AsyncClient:
         self.tasks = Tasks(transport, self.extrinsics)
         self.rounds = Rounds(transport, self.tasks)
         self.updates = Updates(transport, self.tasks, self.rounds, self.blobs, self.extrinsics)
-        self.models = Models(transport, self.chain, self.state, self.tasks, self.blobs)
+        self.light = Light(transport, self.chain)
+        self.models = Models(transport, self.light, self.state, self.tasks, self.blobs)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -103,7 +103,12 @@ class Blobs:
         if message.complete:
             return None
         chunks = _count_chunks(size_bytes)
-        return [index for span in message.missing for index in range(span.first, min(span.last + 1, chunks))]
+        missing: list[int] = []
+        for span in message.missing:
+            if not (missing[-1] if missing else -1) < span.first <= span.last < chunks:
+                raise BrokenAnswer("the node lacks chunks in no order", first=span.first, last=span.last, chunks=chunks)
+            missing.extend(range(span.first, span.last + 1))
+        return missing
 
     async def _upload(
         self, link: Link, header: blobs_pb2.UploadHeader, data: bytes, leaves: list[Hash], missing: list[int]

@@ -10,6 +10,7 @@ from flockchain.client.blocking import Blocking, LoopThread, blocking, blocking_
 from flockchain.client.chain import Chain
 from flockchain.client.events import Events
 from flockchain.client.extrinsics import ExtrinsicHandle, Extrinsics
+from flockchain.client.light import Light
 from flockchain.client.models import Models
 from flockchain.client.rounds import Rounds
 from flockchain.client.state import State
@@ -56,7 +57,7 @@ class BlockingChain(Blocking[Chain]):
     get_block = blocking(Chain.get_block)
     get_block_hash = blocking(Chain.get_block_hash)
     get_header_proof = blocking(Chain.get_header_proof)
-    get_epoch_proof = blocking(Chain.get_epoch_proof)
+    get_light_block = blocking(Chain.get_light_block)
     get_validator_set = blocking(Chain.get_validator_set)
     get_metadata = blocking(Chain.get_metadata)
     get_genesis = blocking(Chain.get_genesis)
@@ -111,8 +112,20 @@ class BlockingModels(Blocking[Models]):
     fetch = blocking(Models.fetch)
     fetch_aggregate = blocking(Models.fetch_aggregate)
     fetch_proof = blocking(Models.fetch_proof)
-    fetch_trail = blocking(Models.fetch_trail)
     verify = blocking(Models.verify)
+
+
+class BlockingLight(Blocking[Light]):
+    """`client.light`"""
+
+    start = blocking(Light.start)
+    resume = blocking(Light.resume)
+    fetch_config = blocking(Light.fetch_config)
+    fetch_proof = blocking(Light.fetch_proof)
+    fetch_trail = blocking(Light.fetch_trail)
+    follow = blocking(Light.follow)
+    reach = blocking(Light.reach)
+    compare = blocking(Light.compare)
 
 
 class BlockingBlobs(Blocking[Blobs]):
@@ -157,6 +170,7 @@ class Client:
         self.tasks = BlockingTasks(inner.tasks, loop)
         self.rounds = BlockingRounds(inner.rounds, loop)
         self.updates = BlockingUpdates(inner.updates, loop)
+        self.light = BlockingLight(inner.light, loop)
         self.models = BlockingModels(inner.models, loop)
         self.blobs = BlockingBlobs(inner.blobs, loop)
         self.events = BlockingEvents(inner.events, loop)

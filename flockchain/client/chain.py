@@ -8,12 +8,14 @@ from flockchain.client.errors import BrokenAnswer
 from flockchain.client.metadata import Metadata
 from flockchain.client.records import BlockRecord, StatusRecord
 from flockchain.client.transport import Link, Transport
-from flockchain.client.verification import HeaderProof
 from flockchain.crypto.hashing import compute_block_hash
+from flockchain.light.header_proof import HeaderProof
+from flockchain.light.light_block import LIGHT_BLOCK, LightBlock
 from flockchain.primitives.block import HEADER
+from flockchain.primitives.codec import DecodeError
+from flockchain.primitives.limits import HEADERS_PER_PROOF_MAX
 from flockchain.primitives.numbers import Epoch, Hash, Height
 from flockchain.primitives.validator_set import VALIDATOR_SET, ValidatorSet
-from flockchain.primitives.vote import CERTIFICATE
 from flockchain.v1 import chain_pb2
 from flockchain.v1.chain_pb2_grpc import ChainServiceStub
 
@@ -56,27 +58,32 @@ class Chain:
             raise BrokenAnswer("the node gave another block than asked for", wanted=at, got=asked)
         return record
 
-    async def get_header_proof(self, height: Height | int) -> HeaderProof:
-        """The header at `height` and what finalizes it, for `flockchain.client.verification`."""
-        proof = await self._get_header_proof(chain_pb2.ProveHeaderRequest(height=height))
-        if proof.headers[0].height != height:
-            raise BrokenAnswer("the node proved another header than asked for", wanted=height)
+    async def get_header_proof(self, height: Height | int | None = None, *, link: Link | None = None) -> HeaderProof:
+        """The header at `height`, or the last finalized one, and what finalizes it, for `flockchain.light`."""
+        request = chain_pb2.ProveHeaderRequest()
+        if height is not None:
+            request.height = height
+        proof = await self._get_header_proof(request, link)
+        if height is not None and proof.header.height != height:
+            raise BrokenAnswer("the node proved another header than asked for", wanted=height, got=proof.header.height)
         return proof
 
-    async def get_epoch_proof(self, epoch: Epoch | int) -> HeaderProof:
-        """The last header of an epoch, which names the next epoch's validators, and what finalizes it."""
-        proof = await self._get_header_proof(chain_pb2.ProveHeaderRequest(last_of_epoch=epoch))
-        if proof.headers[0].epoch != epoch:
-            raise BrokenAnswer("the node proved a header of another epoch", wanted=epoch, got=proof.headers[0].epoch)
-        return proof
+    async def get_light_block(self, epoch: Epoch | int) -> LightBlock:
+        """The last header of an epoch, which names the next epoch's validators, with its certificate."""
+        proof = await self._get_header_proof(chain_pb2.ProveHeaderRequest(last_of_epoch=epoch), None)
+        if proof.headers or proof.light_block.header.epoch != epoch:
+            raise BrokenAnswer("the node proved a header of another epoch", wanted=epoch, got=proof.header.epoch)
+        return proof.light_block
 
-    async def _get_header_proof(self, request: chain_pb2.ProveHeaderRequest) -> HeaderProof:
-        message = await self._transport.call(lambda used: used.get(ChainServiceStub).ProveHeader, request)
-        headers = tuple(HEADER.decode(raw) for raw in message.headers_canonical)
-        if not headers:
-            raise BrokenAnswer("the node proved no header")
-        raw = message.certificate_bytes_canonical
-        return HeaderProof(headers, CERTIFICATE.decode(raw) if raw else None)
+    async def _get_header_proof(self, request: chain_pb2.ProveHeaderRequest, link: Link | None) -> HeaderProof:
+        message = await self._transport.call(lambda used: used.get(ChainServiceStub).ProveHeader, request, link=link)
+        if len(message.headers_canonical) > HEADERS_PER_PROOF_MAX:
+            raise BrokenAnswer("the node proved a header by too many others", got=len(message.headers_canonical))
+        try:
+            headers = tuple(HEADER.decode(raw) for raw in message.headers_canonical)
+            return HeaderProof(headers, LIGHT_BLOCK.decode(message.light_block_canonical))
+        except DecodeError as error:
+            raise BrokenAnswer("the node's proof of a header cannot be read", cause=error) from error
 
     async def get_validator_set(self, epoch: Epoch | int) -> ValidatorSet:
         """Members, keys and stakes of an epoch. The node keeps the recent epochs and the next one."""

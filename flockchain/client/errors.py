@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import grpc
 
+from flockchain.light.refusals import VerificationFailed
 from flockchain.primitives.errors import Fault, FlockchainError, InvalidInput, Refused
 
 __all__ = [
@@ -22,10 +23,6 @@ class InvalidRequest(InvalidInput):
 
 class BrokenAnswer(InvalidInput):
     """A node's answer does not agree with itself or with what was asked."""
-
-
-class VerificationFailed(InvalidInput):
-    """A proof, a certificate or a digest does not hold."""
 
 
 class CallRefused(Refused):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from flockchain.client.errors import DeadlineExceeded, NodeBusy, Unreachable
+from flockchain.client.errors import BrokenAnswer, DeadlineExceeded, NodeBusy, Unreachable
 from flockchain.client.records import FinalizedBlock, RoundChanged
 from flockchain.client.transport import Transport
 from flockchain.primitives.errors import FlockchainError
@@ -44,6 +44,8 @@ class Events:
                         block = FinalizedBlock.from_message(message.finalized_block)
                         if last is not None and block.height <= last:
                             continue
+                        if last is not None and block.height > last + 1:
+                            raise BrokenAnswer("the node left blocks out", after=last, got=block.height)
                         last = block.height
                         yield block
                     elif message.HasField("round_changed"):

@@ -12,7 +12,7 @@ from flockchain.client.account import Signer
 from flockchain.client.chain import Chain
 from flockchain.client.errors import BrokenAnswer, CallRefused, DeadlineExceeded, ExtrinsicFailed, NotFound
 from flockchain.client.metadata import CallRequest
-from flockchain.client.records import AccountRecord, ExtrinsicRecord, StatusRecord
+from flockchain.client.records import AccountRecord, ExtrinsicRecord, StatusRecord, read_amount
 from flockchain.client.transport import Transport
 from flockchain.crypto.hashing import compute_extrinsic_hash
 from flockchain.crypto.signing import compute_extrinsic_bytes
@@ -138,7 +138,7 @@ class Extrinsics:
         )
         return AccountRecord(
             AccountId(bytes(account)), Nonce(message.nonce), Nonce(message.next_nonce),
-            Balance(int(message.balance or "0")),
+            Balance(read_amount(message.balance)),
         )  # fmt: skip
 
     async def _require_alive(self, last_height: Height | None) -> None:

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flockchain.client.blobs import Blobs, compute_root_of_bytes
-from flockchain.client.chain import Chain
 from flockchain.client.errors import BrokenAnswer, VerificationFailed
+from flockchain.client.light import Checkpoint, Light, Steps
 from flockchain.client.records import LineageRecord
-from flockchain.client.state import State
+from flockchain.client.state import ProvenValue, State
 from flockchain.client.tasks import Tasks
 from flockchain.client.transport import Transport
-from flockchain.client.verification import EpochStep, HeaderTrail
-from flockchain.crypto.bls import get_default_backend
+from flockchain.light.client import LightClient
 from flockchain.primitives.learning import AdapterMode, TaskSpec
-from flockchain.primitives.numbers import Hash, Height, Round, TaskId
+from flockchain.primitives.numbers import Round, TaskId
 from flockchain.primitives.rounds import LineageEntry
 from flockchain.v1 import models_pb2
 from flockchain.v1.models_pb2_grpc import ModelServiceStub
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from flockchain.client.lineage import ModelProof, VerifiedModel
 
 __all__ = ["Model", "Models"]
-
-_KEYS_PER_PROOF = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +42,9 @@ class Model:
 class Models:
     """How each model came to be, and its bytes."""
 
-    def __init__(self, transport: Transport, chain: Chain, state: State, tasks: Tasks, blobs: Blobs) -> None:
+    def __init__(self, transport: Transport, light: Light, state: State, tasks: Tasks, blobs: Blobs) -> None:
         self._transport = transport
-        self._chain = chain
+        self._light = light
         self._state = state
         self._tasks = tasks
         self._blobs = blobs
@@ -59,9 +56,13 @@ class Models:
         while has_more:
             request = models_pb2.GetLineageRequest(task=task, from_round=start)
             message = await self._transport.call(lambda used: used.get(ModelServiceStub).GetLineage, request)
-            records += [LineageRecord.from_message(entry) for entry in message.entries]
+            for entry in message.entries:
+                record = LineageRecord.from_message(entry)
+                if record.entry.round < start:
+                    raise BrokenAnswer("the node's lineage does not ascend", wanted=start, got=record.entry.round)
+                records.append(record)
+                start = record.entry.round + 1
             has_more = message.has_more and len(message.entries) > 0
-            start = records[-1].entry.round + 1 if records else start
         return tuple(records)
 
     async def fetch(self, task: TaskId | int) -> Model:
@@ -79,47 +80,48 @@ class Models:
             raise BrokenAnswer("an aggregate has another size", wanted=entry.aggregate_bytes, got=len(data))
         return data
 
-    async def fetch_proof(self, task: TaskId | int, *, trusted_height: Height | int = 0) -> ModelProof:
-        """Everything to verify the lineage offline, from the block at `trusted_height` on (0: genesis)."""
-        from flockchain.client.lineage import ModelProof, compute_keys, decode_length  # brings the runtime
+    async def fetch_proof(
+        self, task: TaskId | int, client: LightClient, *, now_ms: int | None = None, on_step: Steps | None = None
+    ) -> ModelProof:
+        """Everything to verify the lineage again offline, from what `client` trusts. The client follows the headers.
 
-        while True:
-            _, length = await self._state.prove(*compute_keys(TaskId(task), 0))
-            count = decode_length(length.value)
-            keys = compute_keys(TaskId(task), count)
-            if len(keys) > _KEYS_PER_PROOF:
-                raise VerificationFailed("the lineage is longer than one proof", steps=count, most=_KEYS_PER_PROOF - 2)
-            proven = await self._state.prove(*keys)
-            if proven[1].value == length.value:
-                break  # else the model moved between the two answers
-        trail = await self.fetch_trail(proven[0].header.height, trusted_height=trusted_height)
-        return ModelProof(TaskId(task), trail, proven[0], proven[1], proven[2:])
+        Raises as `LightClient.verify` does; the state proofs are for `lineage.read_model` or `require_model` to check.
+        """
+        from flockchain.client.lineage import ModelPage, ModelProof, decode_length  # brings the runtime
 
-    async def fetch_trail(self, height: Height | int, *, trusted_height: Height | int = 0) -> HeaderTrail:
-        """The headers and validators from a trusted block to the one at `height`."""
-        trusted = (await self._chain.get_block(trusted_height)).header
-        target = await self._chain.get_header_proof(height)
-        steps = [
-            EpochStep(await self._chain.get_validator_set(epoch), await self._chain.get_epoch_proof(epoch))
-            for epoch in range(trusted.epoch, target.header.epoch)
-        ]
-        validators = await self._chain.get_validator_set(target.header.epoch)
-        return HeaderTrail(trusted, tuple(steps), validators, target)
+        anchor, pages, done, length = client.trusted, list[ModelPage](), 0, 1
+        while done < length or not pages:
+            values = await self._prove_page(TaskId(task), done)
+            trail = await self._light.fetch_trail(client, values[0].header.height, now_ms=now_ms, on_step=on_step)
+            pages.append(ModelPage(trail, values))
+            done, length = done + len(values) - 2, decode_length(values[1].value)
+            if len(values) == 2 and done < length:
+                raise VerificationFailed("the node proves no more of the lineage", wanted=length, got=done)
+        return ModelProof(TaskId(task), anchor, tuple(pages))
 
     async def verify(
-        self, task: TaskId | int, *, genesis_hash: Hash, trusted_height: Height | int = 0,
-        trusted_hash: Hash | None = None,
+        self, task: TaskId | int, trust: Checkpoint | LightClient, *, now_ms: int | None = None,
+        on_step: Steps | None = None,
     ) -> VerifiedModel:  # fmt: skip
-        """Fetch the proof and the model's files and verify both, trusting the genesis hash and nothing of the node.
+        """Fetch the proof and the model's files and verify both, trusting nothing of the node.
 
-        `trusted_height` and `trusted_hash` name a later block to start from. Raises `VerificationFailed`.
+        `trust` is a block that is trusted, or a client that has come further already. Raises as `LightClient.verify`
+        does.
         """
-        from flockchain.client.lineage import require_model  # brings the runtime
+        from flockchain.client.lineage import read_model  # brings the runtime
 
-        proof = await self.fetch_proof(task, trusted_height=trusted_height)
-        verified = require_model(get_default_backend(), genesis_hash, trusted_hash or genesis_hash, proof)
+        client = trust if isinstance(trust, LightClient) else await self._light.start(trust)
+        verified = read_model(await self.fetch_proof(task, client, now_ms=now_ms, on_step=on_step))
         wanted = verified.lineage if verified.spec.adapter.mode is AdapterMode.STACK else verified.lineage[-1:]
         for entry in wanted:
             if compute_root_of_bytes(await self.fetch_aggregate(entry)) != entry.aggregate:
                 raise VerificationFailed("an aggregate's bytes do not have its root", round=entry.round)
         return verified
+
+    async def _prove_page(self, task: TaskId, first: int) -> tuple[ProvenValue, ...]:
+        """The lineage from `first` on, as far as it goes into one proof; how far it goes is the node's word."""
+        from flockchain.client.lineage import STEPS_PER_PAGE, compute_keys, decode_length
+
+        length = decode_length(await self._state.get(compute_keys(task, 0, 0)[1]))
+        steps = min(STEPS_PER_PAGE, max(0, length - first))
+        return await self._state.prove(*compute_keys(task, first, steps))

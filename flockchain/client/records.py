@@ -12,7 +12,12 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 from flockchain.client.errors import BrokenAnswer
-from flockchain.crypto.hashing import compute_block_hash
+from flockchain.crypto.hashing import (
+    compute_block_hash,
+    compute_extrinsics_root,
+    compute_inherents_root,
+    compute_learning_root,
+)
 from flockchain.primitives.block import BLOCK, Block, Header
 from flockchain.primitives.learning import (
     AGGREGATE_CERTIFICATE,
@@ -49,10 +54,11 @@ from flockchain.v1 import (
 
 __all__ = [
     "AccountRecord", "BlockRecord", "Event", "ExtrinsicRecord", "FinalizedBlock", "LineageRecord", "RoundChanged",
-    "StatusRecord", "UpdateState",
+    "StatusRecord", "UpdateState", "read_amount",
 ]  # fmt: skip
 
 E = TypeVar("E", bound=IntEnum)
+_AMOUNT_DIGITS_MAX = 39  # of an unsigned 128-bit integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class StatusRecord:
     timestamp_ms: TimestampMs
     state_root: Hash
     pending_extrinsics: int
+    signing: str  # whether it uses its validator key, or why not
 
     @classmethod
     def from_message(cls, message: chain_pb2.GetStatusResponse) -> StatusRecord:
@@ -80,6 +87,7 @@ class StatusRecord:
             message.peers, message.syncing, Hash(message.genesis_hash), message.chain_name, message.spec_version,
             message.node_version, TimestampMs(message.timestamp_ms), Hash(message.state_root),
             message.pending_extrinsics,
+            message.signing,
         )  # fmt: skip
 
 
@@ -101,6 +109,8 @@ class BlockRecord:
         block_hash = compute_block_hash(block.header)
         if block_hash != message.block_hash:
             raise BrokenAnswer("a block does not have the hash it came with", named=message.block_hash, is_=block_hash)
+        if not _has_own_body(block):
+            raise BrokenAnswer("a block has another body than its header commits to", block=block_hash)
         raw = message.certificate_bytes_canonical
         return cls(block, block_hash, CERTIFICATE.decode(raw) if raw else None)
 
@@ -118,7 +128,7 @@ class Event:
     @classmethod
     def from_message(cls, message: extrinsics_pb2.RuntimeEvent) -> Event:
         index = message.extrinsic_index if message.HasField("extrinsic_index") else None
-        return cls(message.pallet, message.event, json.loads(message.fields_json or "{}"), index, message.data)
+        return cls(message.pallet, message.event, _read_fields(message.fields_json), index, message.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +150,7 @@ class ExtrinsicRecord:
         return cls(
             extrinsic_hash, message.status == extrinsics_pb2.EXTRINSIC_STATUS_INCLUDED, Height(message.height),
             message.index, Hash(message.block_hash), message.succeeded, message.refusal,
-            Balance(int(message.fee or "0")), tuple(Event.from_message(event) for event in message.events),
+            Balance(read_amount(message.fee)), tuple(Event.from_message(event) for event in message.events),
         )  # fmt: skip
 
 
@@ -239,10 +249,37 @@ class RoundChanged:
         return cls(TaskId(message.task), Round(message.round), phase, Height(message.height))
 
 
+def _has_own_body(block: Block) -> bool:
+    header = block.header
+    return (header.inherents_root, header.learning_root, header.extrinsics_root) == (
+        compute_inherents_root(block.reveal, block.evidence), compute_learning_root(block.learning),
+        compute_extrinsics_root(block.extrinsics),
+    )  # fmt: skip
+
+
+def read_amount(text: str) -> int:
+    """An amount in base units as decimal text; none is zero. Raises `BrokenAnswer`."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= _AMOUNT_DIGITS_MAX):
+        raise BrokenAnswer("an amount is no decimal number", got=text[:40])
+    return int(text)
+
+
+def _read_fields(text: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise BrokenAnswer("an event's fields are not JSON", got=text[:40]) from error
+    if not isinstance(fields, dict):
+        raise BrokenAnswer("an event's fields are no object", got=text[:40])
+    return fields
+
+
 def _build_update(message: rounds_pb2.Update) -> UpdateRecord:
     return UpdateRecord(
         AccountId(message.trainer), Hash(message.blob), message.size_bytes, Hash(message.digest),
-        Balance(int(message.bond or "0")),
+        Balance(read_amount(message.bond)),
     )  # fmt: skip
 
 

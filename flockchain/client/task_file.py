@@ -6,7 +6,6 @@ computed from the rows themselves. Knows no network.
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any, Final
 
 import tomli_w
@@ -15,7 +14,9 @@ from flockchain.client.blobs import compute_root_of_bytes
 from flockchain.crypto.merkle import compute_root
 from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.learning import TASK_SPEC, TaskSpec
+from flockchain.primitives.limits import MIB
 from flockchain.primitives.schema import describe_codec, parse_schema
+from flockchain.primitives.toml_table import NotToml, decode_table
 
 __all__ = ["TaskFileInvalid", "decode_task_file", "encode_task_file", "split_suite"]
 
@@ -39,8 +40,8 @@ def split_suite(suite: bytes) -> tuple[bytes, ...]:
 def decode_task_file(toml: bytes, suite: bytes) -> TaskSpec:
     """The task in `toml` over the rows of `suite`. Raises `TaskFileInvalid` or `EncodeError`."""
     try:
-        table: dict[str, Any] = tomllib.loads(toml.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = decode_table(toml, MIB)
+    except NotToml as error:
         raise TaskFileInvalid("a task file is TOML", reason=str(error)) from error
     given = sorted(set(table) & set(_FROM_SUITE))
     if given:

@@ -41,7 +41,11 @@ class Tasks:
         while has_more:
             request = tasks_pb2.ListTasksRequest(after=records[-1].task if records else None)
             message = await self._transport.call(lambda used: used.get(TaskServiceStub).ListTasks, request)
-            records += [TASK_RECORD.decode(task.record_bytes_canonical) for task in message.tasks]
+            for task in message.tasks:
+                record = TASK_RECORD.decode(task.record_bytes_canonical)
+                if records and record.task <= records[-1].task:
+                    raise BrokenAnswer("the node's list of tasks does not ascend", after=records[-1].task)
+                records.append(record)
             has_more = message.has_more and len(message.tasks) > 0
         return tuple(records)
 
@@ -57,6 +61,6 @@ class Tasks:
 
 def _get_created(record: ExtrinsicRecord) -> TaskId:
     for event in record.events:
-        if event.pallet == "tasks" and "task" in event.fields:
-            return TaskId(int(event.fields["task"]))
+        if event.pallet == "tasks" and type(event.fields.get("task")) is int:
+            return TaskId(event.fields["task"])
     raise BrokenAnswer("the extrinsic succeeded and left no task behind", height=record.height, index=record.index)

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import grpc.aio
 
-from flockchain.client.errors import DeadlineExceeded, Unreachable, build_error, is_worth_retrying
+from flockchain.client.errors import BrokenAnswer, DeadlineExceeded, Unreachable, build_error, is_worth_retrying
 from flockchain.primitives.errors import FlockchainError, InvalidInput
 from flockchain.primitives.limits import API_MESSAGE_BYTES_MAX
 
@@ -115,7 +115,7 @@ class Transport:
             if left_ms <= 0:
                 break
             try:
-                return await method(used)(request, timeout=left_ms / 1000)
+                return _require_message(await method(used)(request, timeout=left_ms / 1000), used)
             except grpc.aio.AioRpcError as error:
                 failure = build_error(error, used.endpoint)
                 if not is_worth_retrying(error):
@@ -131,7 +131,7 @@ class Transport:
         try:
             while True:
                 try:
-                    yield await asyncio.wait_for(anext(messages), silence_ms / 1000)
+                    yield _require_message(await asyncio.wait_for(anext(messages), silence_ms / 1000), link)
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
@@ -146,3 +146,10 @@ class Transport:
     async def close(self) -> None:
         for link in self.links:
             await link.close()
+
+
+def _require_message(answer: A | None, link: Link) -> A:
+    """The answer. gRPC gives None for bytes that are no message."""
+    if answer is None:
+        raise BrokenAnswer("a node's answer is no message", endpoint=link.endpoint)
+    return answer

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 from flockchain.primitives.errors import Fault
-from flockchain.primitives.limits import CERTIFICATES_PER_REPLY_MAX
+from flockchain.primitives.limits import CERTIFICATES_PER_REPLY_MAX, OWN_VOTES_PER_REPLY_MAX
 from flockchain.primitives.numbers import Hash, View
-from flockchain.primitives.vote import Certificate, VoteKind
+from flockchain.primitives.vote import Certificate, VoteKind, decode_bitmap
 
 __all__ = ["CertificateBook", "SafetyBroken"]
 
@@ -74,6 +74,19 @@ class CertificateBook:
                 return certificate.block_hash
         return None
 
+    def find_view(self, block_hash: Hash, before: View) -> View | None:
+        """The highest view before `before` in which this block may be built upon; None if we know of none."""
+        kinds = (VoteKind.NOTARIZE, VoteKind.FINALIZE)
+        views = [view for kind in kinds for view, held in self._held[kind].items() if held.block_hash == block_hash]
+        if block_hash == self.floor_hash:
+            views.append(self.floor_view)
+        return max((view for view in views if view < before), default=None)
+
+    def has_room_for(self, block_hash: Hash, before: View) -> bool:
+        """Whether a view before `before` may have notarized this block for all that we know: one without a block."""
+        views = range(self.floor_view, before)
+        return any(self.get_notarized(View(at)) in (None, block_hash) for at in views)
+
     def is_certified(self, block_hash: Hash) -> bool:
         """Whether the block is known to be notarized or final, in any view."""
         kinds = (VoteKind.NOTARIZE, VoteKind.FINALIZE)
@@ -106,6 +119,14 @@ class CertificateBook:
         for at in sorted(views):
             found += [held[at] for held in (self._held[kind] for kind in _REPLY_ORDER) if at in held]
         return (*found[: CERTIFICATES_PER_REPLY_MAX - 1], *found[CERTIFICATES_PER_REPLY_MAX - 1 :][-1:])
+
+    def collect_of(self, signer: int) -> tuple[Certificate, ...]:
+        """The certificates that carry a member's signature, ascending; of many the latest."""
+        floor = (self._floor_certificate,) if self._floor_certificate else ()
+        views = sorted({at for held in self._held.values() for at in held})
+        above = (held[at] for at in views for held in self._held.values() if at in held)
+        found = [held for held in (*floor, *above) if signer in decode_bitmap(held.signers)]
+        return tuple(found[-OWN_VOTES_PER_REPLY_MAX:])
 
     def get_openers(self, view: View) -> tuple[Certificate, ...]:
         """The certificates that let a node enter `view`."""

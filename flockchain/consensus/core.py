@@ -19,6 +19,7 @@ from flockchain.consensus.chain import BlockTree, CheckState, MissingBlock, veri
 from flockchain.consensus.config import ConsensusKeys, CoreConfig, EpochContext
 from flockchain.consensus.elector import compute_leader
 from flockchain.consensus.guard import GuardRecord, GuardState, VoteRecord
+from flockchain.consensus.presence import Presence
 from flockchain.consensus.proposals import MissingCertificates, Parent, ProposalRules, Unsound
 from flockchain.consensus.resolver import Purpose, Resolver
 from flockchain.consensus.timers import Timer, TimerKind, compute_timeout_ms
@@ -30,7 +31,7 @@ from flockchain.primitives.errors import invariant
 from flockchain.primitives.limits import PROPOSALS_AHEAD_MAX, VIEWS_AHEAD_MAX, VIEWS_BEHIND_KEPT
 from flockchain.primitives.numbers import Epoch, Hash, NodeId, View
 from flockchain.primitives.validator_set import ValidatorSet
-from flockchain.primitives.vote import Certificate, Proposal, Vote, VoteKind
+from flockchain.primitives.vote import Certificate, Proposal, Vote, VoteKind, decode_bitmap
 
 __all__ = ["Core"]
 
@@ -51,6 +52,7 @@ class Core:
         self._rules_of_form = ProposalRules(context, self._certificates, self._tree)
         self._votes = VoteBook(self._verifier, context.validators, self._certificates.has)
         self._views = ViewBook(context.validators, context.seed)
+        self._presence = Presence(context.validators, context.my_index)
         self._resolver = Resolver(config.retry_ms)
         self._view = View(0)  # until Started
         self._due: list[effects.Effect] = []
@@ -67,6 +69,8 @@ class Core:
             events.BuildFailed: self._on_build_failed,
             events.BlockChecked: self._on_block_checked,
             events.TimerFired: self._on_timer,
+            events.SigningAllowed: self._on_signing_allowed,
+            events.OwnVotesRequested: self._on_own_votes_requested,
         }
         self._rules: tuple[Callable[[], bool], ...] = (
             self._finalize,  # R8
@@ -124,10 +128,14 @@ class Core:
         """Take one event; return what the host has to do, in order."""
         if self._view or isinstance(event, events.Started | events.SyncedTo):
             self._handlers[type(event)](event)
-            while self._view and not self.is_finished and any(rule() for rule in self._rules):
+            while self._view and not self.is_finished and self._apply_a_rule():
                 pass
         due, self._due = self._due, []
         return due
+
+    def _apply_a_rule(self) -> bool:
+        """Try the rules in their order; False if none has anything to do."""
+        return any(rule() for rule in self._rules)
 
     # --- The rules: when something holds, then do it and say True
 
@@ -173,7 +181,7 @@ class Core:
             state.is_hopeless = True
             return True
         self._check(found.path)
-        state.is_vetted = True
+        state.apply_vetted(found.parent_view)
         return True
 
     def _notarize(self) -> bool:
@@ -360,10 +368,12 @@ class Core:
         block_hash = compute_block_hash(block.header)
         if state.proposal_hash == block_hash:
             return
+        self._presence.on_word(state.leader)
         vote = Vote(VoteKind.NOTARIZE, self.epoch, view, block_hash, state.leader, proposal.signature)
         if not self._verifier.verify_vote(vote):
             self._blame(event.sender, effects.BlameReason.BAD_PROPOSAL)
             return
+        self._heed_own(VoteKind.NOTARIZE, view, block_hash, state.leader)
         if not verify_body(block):
             self._blame(event.sender, effects.BlameReason.BAD_BODY)
         elif state.proposal is None and view >= self._view:
@@ -380,10 +390,16 @@ class Core:
         if not self._verifier.is_well_formed(vote):
             self._blame(event.sender, effects.BlameReason.BAD_VOTE)
             return
+        self._presence.on_word(vote.signer)
         if vote.kind is VoteKind.NULLIFY and (vote.view < self._view or self.is_finished):
             self._answer(event.sender, vote.view)
         if self._is_near(vote.view, VIEWS_AHEAD_MAX):
-            self._count(vote, event.sender, is_verified=False)
+            is_strange = self._is_strange(vote.kind, vote.view, vote.block_hash, vote.signer)
+            if is_strange and not self._verifier.verify_vote(vote):
+                self._blame(event.sender, effects.BlameReason.BAD_VOTE)
+                return
+            self._heed_own(vote.kind, vote.view, vote.block_hash, vote.signer)
+            self._count(vote, event.sender, is_verified=is_strange)
 
     def _on_certificate(self, event: events.CertificateReceived) -> None:
         certificate = event.certificate
@@ -394,6 +410,7 @@ class Core:
         if not self._verifier.verify_certificate(certificate):
             self._blame(event.sender, effects.BlameReason.BAD_CERTIFICATE)
             return
+        self._heed_own(certificate.kind, certificate.view, certificate.block_hash, *decode_bitmap(certificate.signers))
         self._hold(certificate)
 
     def _on_block(self, event: events.BlockReceived) -> None:
@@ -413,6 +430,26 @@ class Core:
         if block is not None:
             self._emit(effects.SendBlock(event.sender, block))
 
+    # --- What this key signed (R13, R14; the decisions are `quarantine`'s)
+
+    def _on_signing_allowed(self, event: events.SigningAllowed) -> None:
+        """R13. When our records may be trusted, then sign; before that, only say again what is recorded."""
+        self._guard.is_muted = not event.is_allowed
+        if event.suspect is not None:
+            self._guard.apply_suspicion(event.suspect)
+
+    def _on_own_votes_requested(self, event: events.OwnVotesRequested) -> None:
+        votes, certificates = self._votes.collect_of(event.signer), self._certificates.collect_of(event.signer)
+        self._emit(effects.SendOwnVotes(event.sender, votes, certificates))
+
+    def _heed_own(self, kind: VoteKind, view: View, block_hash: Hash, *signers: int) -> None:
+        """R14. When our signature is on what we have no record of, then say so: verified, and not by us."""
+        if self._is_strange(kind, view, block_hash, *signers):
+            self._emit(effects.OwnVoteHeard(kind, view, block_hash))
+
+    def _is_strange(self, kind: VoteKind, view: View, block_hash: Hash, *signers: int) -> bool:
+        return any(map(self._ballot.is_seat_of, signers)) and self._guard.is_unknown(kind, view, block_hash)
+
     # --- Small steps
 
     @property
@@ -427,6 +464,8 @@ class Core:
         return not self.is_finished and max(self._view - VIEWS_BEHIND_KEPT, 1) <= view <= self._view + ahead_max
 
     def _enter(self, view: View) -> None:
+        if self._view:
+            self._presence.on_view_over(self._view, self._current.leader)
         self._view = view
         self._resolver.on_view_entered()
         oldest = View(max(view - VIEWS_BEHIND_KEPT, 1))
@@ -434,8 +473,10 @@ class Core:
         for old in self._views.pop_below(oldest):
             self._drop_body(old.proposal_hash)
         self._emit(effects.EnteredView(view))
+        self._expect_leader()
         if self._ballot.has_seat:
-            distance = view - self._certificates.highest_final_view
+            final_view = self._certificates.highest_final_view
+            distance = view - final_view - self._presence.count_excused(final_view)
             for kind, start_ms in (
                 (TimerKind.LEADER, self._config.leader_timeout_ms),
                 (TimerKind.VIEW, self._config.view_timeout_ms),
@@ -444,9 +485,16 @@ class Core:
                 self._emit(effects.SetTimer(Timer(kind, view), after_ms))
         self._emit(effects.SetTimer(Timer(TimerKind.RETRY, view), self._config.retry_ms))
 
+    def _expect_leader(self) -> None:
+        """R15. When the leader of a new view has been gone for long, then its time is over at once."""
+        state = self._current
+        if self._presence.is_gone(state.leader):
+            state.is_expired = True
+
     def _say_again(self) -> None:
         """R9. When a view does not end, then repeat what opened it and what we signed: messages may have been lost."""
-        self._emit(*(effects.BroadcastCertificate(opener) for opener in self._certificates.get_openers(self._view)))
+        openers = self._certificates.get_openers(self._view)
+        self._emit(*(effects.BroadcastCertificate(opener, is_repeated=True) for opener in openers))
         finalized = [record for record in self._guard.get_votes() if record.kind is VoteKind.FINALIZE]
         current = (self._guard.get_vote(kind, self._view) for kind in (VoteKind.NOTARIZE, VoteKind.NULLIFY))
         for record in (*finalized[-1:], *current):

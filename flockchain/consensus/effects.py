@@ -16,12 +16,12 @@ from flockchain.consensus.timers import Timer
 from flockchain.primitives.block import Block
 from flockchain.primitives.evidence import VoteEvidence
 from flockchain.primitives.numbers import Hash, NodeId, View
-from flockchain.primitives.vote import Certificate, Proposal, Vote
+from flockchain.primitives.vote import Certificate, Proposal, Vote, VoteKind
 
 __all__ = [
     "BlamePeer", "BlameReason", "BroadcastCertificate", "BroadcastProposal", "BroadcastVote", "BuildBlock",
-    "CheckBlock", "Effect", "EnteredView", "ExposeVote", "FinalizeBlocks", "Journal", "ReportEvidence", "RequestBlock",
-    "RequestCertificates", "SendBlock", "SendCertificates", "SetTimer",
+    "CheckBlock", "Effect", "EnteredView", "ExposeVote", "FinalizeBlocks", "Journal", "OwnVoteHeard", "ReportEvidence",
+    "RequestBlock", "RequestCertificates", "SendBlock", "SendCertificates", "SendOwnVotes", "SetTimer",
 ]  # fmt: skip
 
 
@@ -55,9 +55,10 @@ class ExposeVote:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastCertificate:
-    """Send a certificate to all peers."""
+    """Send a certificate to peers: to all when it is said again, else to as many as make sure that it gets around."""
 
     certificate: Certificate
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +159,26 @@ class EnteredView:
     view: View
 
 
+@dataclass(frozen=True, slots=True)
+class OwnVoteHeard:
+    """Our signature, valid, on something that our guard has no record of."""
+
+    kind: VoteKind
+    view: View
+    block_hash: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class SendOwnVotes:
+    """Send a peer the votes of its own and the certificates with its signature that we know of, maybe none."""
+
+    peer: NodeId
+    votes: tuple[Vote, ...]
+    certificates: tuple[Certificate, ...]
+
+
 Effect = (
     Journal | BroadcastProposal | BroadcastVote | BroadcastCertificate | SendCertificates | SendBlock | BuildBlock
     | CheckBlock | FinalizeBlocks | SetTimer | RequestCertificates | RequestBlock | ReportEvidence | BlamePeer
-    | EnteredView | ExposeVote
+    | EnteredView | ExposeVote | OwnVoteHeard | SendOwnVotes
 )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flockchain.consensus.guard import SuspectRecord
 from flockchain.consensus.timers import Timer
 from flockchain.primitives.block import Block
 from flockchain.primitives.numbers import Hash, NodeId, View
@@ -15,7 +16,8 @@ from flockchain.primitives.vote import Certificate, Proposal, Vote
 
 __all__ = [
     "BlockBuilt", "BlockChecked", "BlockReceived", "BlockRequested", "BuildFailed", "CertificateReceived",
-    "CertificatesRequested", "Event", "ProposalReceived", "Started", "SyncedTo", "TimerFired", "VoteReceived",
+    "CertificatesRequested", "Event", "OwnVotesRequested", "ProposalReceived", "SigningAllowed", "Started", "SyncedTo",
+    "TimerFired", "VoteReceived",
 ]  # fmt: skip
 
 
@@ -114,7 +116,23 @@ class TimerFired:
     timer: Timer
 
 
+@dataclass(frozen=True, slots=True)
+class SigningAllowed:
+    """Whether our records of what we signed may be trusted now (`quarantine`); `suspect` was written down if not."""
+
+    is_allowed: bool
+    suspect: SuspectRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVotesRequested:
+    """A peer asks which votes of its own, member `signer`'s, we know of."""
+
+    signer: int
+    sender: NodeId
+
+
 Event = (
     Started | SyncedTo | ProposalReceived | VoteReceived | CertificateReceived | BlockReceived | CertificatesRequested
-    | BlockRequested | BlockBuilt | BuildFailed | BlockChecked | TimerFired
+    | BlockRequested | BlockBuilt | BuildFailed | BlockChecked | TimerFired | SigningAllowed | OwnVotesRequested
 )  # fmt: skip

@@ -19,7 +19,7 @@ from flockchain.primitives.vote import CERTIFICATE, Certificate, VoteKind
 
 __all__ = [
     "GUARD_RECORD", "CertificateRecord", "FloorRecord", "GuardRecord", "GuardState", "JournalContradiction",
-    "VoteRecord",
+    "SuspectRecord", "VoteRecord", "keep_from_epoch",
 ]  # fmt: skip
 
 
@@ -59,7 +59,14 @@ class FloorRecord:
     view: View
 
 
-GuardRecord = VoteRecord | CertificateRecord | FloorRecord
+@dataclass(frozen=True, slots=True)
+class SuspectRecord:
+    """Votes of before `since_ms` may be missing in here; what follows is `quarantine`'s to say. The last one counts."""
+
+    since_ms: int
+
+
+GuardRecord = VoteRecord | CertificateRecord | FloorRecord | SuspectRecord
 
 GUARD_RECORD = UnionOf(
     {
@@ -69,6 +76,7 @@ GUARD_RECORD = UnionOf(
         ),
         1: struct(CertificateRecord, certificate=CERTIFICATE),
         2: struct(FloorRecord, epoch=U64, view=U64),
+        3: struct(SuspectRecord, since_ms=U64),
     }
 )  # fmt: skip
 
@@ -85,13 +93,16 @@ class GuardState:
     def __init__(self, epoch: Epoch) -> None:
         self.epoch = epoch
         self.floor = View(0)
+        self.is_muted = False  # R13: nothing is signed now, whatever else holds
+        self._is_over = False  # signed in a later epoch: what is missing of this one may be gone on purpose
+        self._suspect: SuspectRecord | None = None
         self._votes: dict[tuple[View, VoteKind], VoteRecord] = {}
         self._certificates: dict[tuple[View, VoteKind], Certificate] = {}
         self._bodies: dict[Hash, Block] = {}
 
     @classmethod
     def restore(cls, epoch: Epoch, records: Iterable[bytes]) -> GuardState:
-        """The guard as the journal's records left it; records of other epochs say nothing here.
+        """The guard as the journal's records left it. Records of a later epoch close this one for good.
 
         Raises `DecodeError` or `JournalContradiction` for a journal that no guard wrote.
         """
@@ -103,9 +114,14 @@ class GuardState:
 
     def may_sign(self, kind: VoteKind, view: View) -> bool:
         """Whether a new vote is compatible with all earlier ones. False also for a repetition: send the old vote."""
-        if view <= self.floor:
+        if view <= self.floor or self.is_muted or self._is_over:
             return False
         return all((view, excluding) not in self._votes for excluding in _EXCLUDED_BY[kind])
+
+    def is_unknown(self, kind: VoteKind, view: View, block_hash: Hash) -> bool:
+        """Whether this vote, if it is ours, is missing in here. Of views up to the floor nothing can be said."""
+        held = self._votes.get((view, kind))
+        return view > self.floor and not self._is_over and (held is None or held.block_hash != block_hash)
 
     def get_vote(self, kind: VoteKind, view: View) -> VoteRecord | None:
         """What we signed of this kind in this view."""
@@ -132,6 +148,9 @@ class GuardState:
         invariant(record.epoch == self.epoch, "a guard signs in one epoch only", epoch=record.epoch)
         may_sign = self.may_sign(record.kind, record.view)
         invariant(may_sign, "the vote contradicts an earlier one", kind=record.kind.name, view=record.view)
+        self._keep_vote(record)
+
+    def _keep_vote(self, record: VoteRecord) -> None:
         self._votes[record.view, record.kind] = record
         if record.block is not None:
             self._bodies[record.block_hash] = record.block
@@ -142,6 +161,10 @@ class GuardState:
         """Remember a certificate that is about to be journaled."""
         if certificate.view > self.floor:
             self._certificates[certificate.view, certificate.kind] = certificate
+
+    def apply_suspicion(self, record: SuspectRecord) -> None:
+        """Carry a suspicion through compaction."""
+        self._suspect = record
 
     def apply_floor(self, view: View) -> None:
         """Forget what finality has settled. Nothing up to `view` is ever signed again."""
@@ -165,17 +188,35 @@ class GuardState:
                 carried.add(vote.block_hash)
             votes.append(replace(vote, block=body, certificate=None))
         held = [CertificateRecord(certificate) for certificate in self.get_certificates()]
-        return (FloorRecord(self.epoch, self.floor), *held, *votes)
+        suspect = () if self._suspect is None else (self._suspect,)
+        return (FloorRecord(self.epoch, self.floor), *suspect, *held, *votes)
 
     def _restore(self, record: GuardRecord) -> None:
-        if isinstance(record, CertificateRecord):
+        if isinstance(record, SuspectRecord):
+            self.apply_suspicion(record)
+        elif isinstance(record, CertificateRecord):
             if record.certificate.epoch == self.epoch:
                 self.apply_certificate(record.certificate)
         elif record.epoch != self.epoch:
-            return
+            self._is_over = self._is_over or record.epoch > self.epoch
         elif isinstance(record, FloorRecord):
             self.apply_floor(record.view)
         elif record.view > self.floor:
-            if not self.may_sign(record.kind, record.view):
+            if any((record.view, excluding) in self._votes for excluding in _EXCLUDED_BY[record.kind]):
                 raise JournalContradiction("the vote journal holds votes that exclude each other", view=record.view)
-            self.apply_vote(record)
+            self._keep_vote(record)
+
+
+def keep_from_epoch(encoded: Iterable[bytes], epoch: Epoch) -> list[bytes]:
+    """Of a journal's records those that still matter when `epoch` is open, and one that closes all epochs before it."""
+    kept: list[bytes] = [GUARD_RECORD.encode(FloorRecord(epoch, View(0)))]
+    suspect: list[bytes] = []
+    for raw in encoded:
+        record: GuardRecord = GUARD_RECORD.decode(raw)
+        if isinstance(record, SuspectRecord):
+            suspect = [raw]
+            continue
+        of_epoch = record.certificate.epoch if isinstance(record, CertificateRecord) else record.epoch
+        if of_epoch >= epoch:
+            kept.append(raw)
+    return suspect + kept

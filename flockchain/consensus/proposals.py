@@ -39,6 +39,7 @@ class Sound:
     """The proposal may be checked. `path`: its block's ancestors above the floor, then the block itself."""
 
     path: tuple[Hash, ...]
+    parent_view: View  # in which the parent is notarized, by our certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +73,50 @@ class ProposalRules:
     def judge(
         self, proposal: Proposal, block_hash: Hash, leader: int
     ) -> Sound | Unsound | MissingCertificates | MissingBlock:
-        """Whether this proposal of `leader` extends what is notarized (R3)."""
-        if not self._certificates.floor_view <= proposal.parent_view < proposal.view:
-            return Unsound("its parent lies below finality, or not before it")
-        parent_hash = self._certificates.get_notarized(proposal.parent_view)
-        if parent_hash is None:
-            return MissingCertificates(proposal.parent_view)
-        gap = self._certificates.find_gap(proposal.parent_view, proposal.view)
+        """Whether this proposal of `leader` extends what is notarized (R3).
+
+        Its leader signed the block only: the view that it names for the parent is a hint, which anybody on the way
+        could have changed, and must not count against it.
+        """
+        header = proposal.block.header
+        is_repetition = header.view < proposal.view
+        if header.height <= self._tree.floor_height:
+            return Unsound("it does not lie above finality")
+        parent_hash = block_hash if is_repetition else header.parent
+        parent_view = self._find_parent_view(proposal, parent_hash)
+        if parent_view is None:
+            if not self._certificates.has_room_for(parent_hash, proposal.view):
+                return Unsound("no view before it can have notarized its parent")
+            return MissingCertificates(self._guess_parent_view(proposal))
+        gap = self._certificates.find_gap(parent_view, proposal.view)
         if gap is not None:
             return MissingCertificates(gap)
         path = self._tree.find_path(parent_hash)
         if isinstance(path, MissingBlock):
             return path
-        if proposal.block.header.view < proposal.view:
-            return self._judge_repetition(block_hash, parent_hash, path)
-        parent_height = self._tree.floor_height + len(path)
-        fault = self._find_fault(proposal.block.header, proposal.view, parent_hash, parent_height, leader)
-        return Unsound(fault) if fault else Sound((*path, block_hash))
+        if is_repetition:
+            is_last = self.is_last_of_epoch(block_hash)
+            return Sound(path, parent_view) if is_last else Unsound("a block is proposed again that ends no epoch")
+        fault = self._find_fault(header, proposal.view, self._tree.floor_height + len(path), leader)
+        return Unsound(fault) if fault else Sound((*path, block_hash), parent_view)
 
-    def _judge_repetition(self, block_hash: Hash, parent_hash: Hash, path: tuple[Hash, ...]) -> Sound | Unsound:
-        if block_hash != parent_hash:
-            return Unsound("an old block is proposed again that is not the one notarized")
-        if not self.is_last_of_epoch(block_hash):
-            return Unsound("a block is proposed again that does not end its epoch")
-        return Sound(path)
+    def _find_parent_view(self, proposal: Proposal, parent_hash: Hash) -> View | None:
+        """The highest view before the proposal's in which we know the parent to be notarized."""
+        return self._certificates.find_view(parent_hash, proposal.view)
 
-    def _find_fault(self, header: Header, view: View, parent_hash: Hash, parent_height: int, leader: int) -> str | None:
+    def _guess_parent_view(self, proposal: Proposal) -> View:
+        """From where on to ask for certificates: the named view if it may be right, else everything that we lack."""
+        lowest = View(self._certificates.floor_view + 1)
+        is_open = lowest <= proposal.parent_view < proposal.view
+        if is_open and self._certificates.get_notarized(proposal.parent_view) is None:
+            return proposal.parent_view
+        return lowest
+
+    def _find_fault(self, header: Header, view: View, parent_height: int, leader: int) -> str | None:
         proposer = self._context.validators.validators[leader].account
         checks = {
             "its header names another view": header.view == view,
             "its header names another epoch": header.epoch == self._context.epoch,
-            "its header names another parent": header.parent == parent_hash,
             "its height does not follow its parent's": header.height == parent_height + 1,
             "it is built upon the last block of the epoch": header.height <= self._context.last_height,
             "its proposer does not lead the view": header.proposer == proposer,

@@ -37,6 +37,9 @@ class Timer:
 
 
 def compute_timeout_ms(start_ms: int, max_ms: int, views_since_finality: int) -> int:
-    """`start_ms`, doubled for each unfinalized view beyond the usual pipeline, at most `max_ms`."""
+    """`start_ms`, doubled for each unfinalized view beyond the usual pipeline, at most `max_ms`.
+
+    Views whose leader is known to be silent are not among `views_since_finality`.
+    """
     doublings = min(max(views_since_finality - _PIPELINE_VIEWS, 0), _DOUBLINGS_MAX)
     return min(start_ms << doublings, max_ms)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flockchain.consensus.elector import compute_leader
 from flockchain.consensus.proposals import Parent
+from flockchain.primitives.errors import invariant
 from flockchain.primitives.numbers import Hash, View
 from flockchain.primitives.validator_set import ValidatorSet
 from flockchain.primitives.vote import Proposal
@@ -29,6 +30,12 @@ class ViewState:
 
     def apply_proposal(self, proposal: Proposal, block_hash: Hash) -> None:
         self.proposal, self.proposal_hash = proposal, block_hash
+
+    def apply_vetted(self, parent_view: View) -> None:
+        """The proposal obeys the rules of form; its parent is notarized in `parent_view`, whatever it said."""
+        invariant(self.proposal is not None, "a proposal is there to be vetted", view=self.view)
+        self.proposal = replace(self.proposal, parent_view=parent_view)  # type: ignore[type-var]
+        self.is_vetted = True
 
 
 class ViewBook:

@@ -18,7 +18,8 @@ from flockchain.crypto.signing import compute_vote_bytes
 from flockchain.crypto.voting import build_certificate, verify_certificate, verify_vote
 from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.evidence import VoteEvidence
-from flockchain.primitives.numbers import ZERO_HASH, Hash, NodeId, View
+from flockchain.primitives.limits import OWN_VOTES_PER_REPLY_MAX
+from flockchain.primitives.numbers import ZERO_HASH, Hash, NodeId, Stake, View, is_quorum
 from flockchain.primitives.validator_set import ValidatorSet
 from flockchain.primitives.vote import Certificate, Vote, VoteKind
 
@@ -93,8 +94,22 @@ class _HeldVote:
 @dataclass(slots=True)
 class _ViewVotes:
     held: dict[tuple[VoteKind, int], _HeldVote] = field(default_factory=dict)
+    stakes: dict[tuple[VoteKind, Hash], int] = field(default_factory=dict)  # what the held votes of each kind add up to
     suspects: set[int] = field(default_factory=set)  # bad votes came in their name: verify each at once
     offenders: set[tuple[int, VoteKind]] = field(default_factory=set)  # evidence has been reported
+
+    def hold(self, arrived: _HeldVote, stake: int) -> None:
+        """The vote takes its signer's place."""
+        vote = arrived.vote
+        self.drop(vote.kind, vote.signer, stake)
+        self.held[vote.kind, vote.signer] = arrived
+        self.stakes[vote.kind, vote.block_hash] = self.stakes.get((vote.kind, vote.block_hash), 0) + stake
+
+    def drop(self, kind: VoteKind, signer: int, stake: int) -> None:
+        """Give the place back, if it is taken."""
+        held = self.held.pop((kind, signer), None)
+        if held is not None:
+            self.stakes[kind, held.vote.block_hash] -= stake
 
 
 class VoteBook:
@@ -102,7 +117,8 @@ class VoteBook:
 
     def __init__(self, verifier: VoteVerifier, validators: ValidatorSet, is_settled: SettledCheck) -> None:
         self._verifier = verifier
-        self._validators = validators
+        self._stakes = tuple(validator.stake for validator in validators.validators)
+        self._total_stake = validators.total_stake
         self._is_settled = is_settled
         self._views: dict[View, _ViewVotes] = {}
 
@@ -112,10 +128,21 @@ class VoteBook:
         votes = self._views.setdefault(vote.view, _ViewVotes())
         arrived = _HeldVote(vote, sender, is_verified)
         if self._admit(votes, arrived, outcome):
-            votes.held[vote.kind, vote.signer] = arrived
+            votes.hold(arrived, self._stakes[vote.signer])
             self._compare_kinds(votes, arrived, outcome)
             self._tally(votes, vote, outcome)
         return outcome
+
+    def collect_of(self, signer: int) -> tuple[Vote, ...]:
+        """What is held in a member's name, verified or not; of many the latest."""
+        found = [
+            votes.held[kind, signer].vote
+            for view in sorted(self._views)
+            for votes in (self._views[view],)
+            for kind in VoteKind
+            if (kind, signer) in votes.held
+        ]
+        return tuple(found[-OWN_VOTES_PER_REPLY_MAX:])
 
     def prune_below(self, view: View) -> None:
         self._views = {at: votes for at, votes in self._views.items() if at >= view}
@@ -141,20 +168,20 @@ class VoteBook:
             proven = [self._prove(votes, held, outcome) for held in (other, arrived)]
             for held, is_good in zip((other, arrived), proven, strict=True):
                 if not is_good:
-                    del votes.held[held.vote.kind, held.vote.signer]
+                    votes.drop(held.vote.kind, held.vote.signer, self._stakes[held.vote.signer])
             if all(proven):
                 self._report(votes, other.vote, arrived.vote, outcome)
 
     def _tally(self, votes: _ViewVotes, vote: Vote, outcome: VoteOutcome) -> None:
-        if self._is_settled(vote.kind, vote.view) or not self._has_quorum(self._get_alike(votes, vote)):
+        if self._is_settled(vote.kind, vote.view) or not self._has_quorum(votes, vote):
             return
         alike = {held.vote.signer: held for held in self._get_alike(votes, vote)}
         good = self._verifier.find_valid([held.vote for held in alike.values()])
         for signer in alike.keys() - {each.signer for each in good}:
             outcome.blamed.append(alike[signer].sender)
             votes.suspects.add(signer)
-            del votes.held[vote.kind, signer]
-        if self._has_quorum(self._get_alike(votes, vote)):
+            votes.drop(vote.kind, signer, self._stakes[signer])
+        if self._has_quorum(votes, vote):
             outcome.certificate = self._verifier.build_certificate(good)
 
     def _get_alike(self, votes: _ViewVotes, vote: Vote) -> Iterator[_HeldVote]:
@@ -162,8 +189,9 @@ class VoteBook:
             if kind is vote.kind and held.vote.block_hash == vote.block_hash:
                 yield held
 
-    def _has_quorum(self, held: Iterator[_HeldVote]) -> bool:
-        return self._validators.has_quorum({each.vote.signer for each in held})
+    def _has_quorum(self, votes: _ViewVotes, vote: Vote) -> bool:
+        """Whether the votes like this one hold a quorum: added up as they come, for there are many."""
+        return is_quorum(Stake(votes.stakes.get((vote.kind, vote.block_hash), 0)), self._total_stake)
 
     def _prove(self, votes: _ViewVotes, held: _HeldVote, outcome: VoteOutcome) -> bool:
         """Verify one vote by itself; blame whoever sent a bad one."""

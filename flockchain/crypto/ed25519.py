@@ -5,6 +5,7 @@ Seeds and public keys are 32 bytes, signatures 64. Knows nothing of what is sign
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from nacl.bindings import crypto_sign, crypto_sign_BYTES, crypto_sign_open, crypto_sign_seed_keypair
@@ -18,6 +19,9 @@ __all__ = ["PUBLIC_KEY_BYTES", "SEED_BYTES", "SIGNATURE_BYTES", "generate_seed",
 SEED_BYTES: Final = 32
 PUBLIC_KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = crypto_sign_BYTES
+
+_REMEMBERED: Final = 4096  # what gossip brought is verified again in the block that carries it
+_REMEMBERED_BYTES: Final = 1024  # what is longer is not worth its room
 
 
 def generate_seed() -> bytes:
@@ -41,11 +45,19 @@ def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
         return False
     if not isinstance(message, bytes):
         return False
+    verify_exactly = _verify_remembered if len(message) <= _REMEMBERED_BYTES else _verify
+    return verify_exactly(public_key, message, signature)
+
+
+def _verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
     try:
         crypto_sign_open(signature + message, public_key)
     except CryptoError:
         return False
     return True
+
+
+_verify_remembered = lru_cache(maxsize=_REMEMBERED)(_verify)
 
 
 def _expand(seed: bytes) -> tuple[bytes, bytes]:

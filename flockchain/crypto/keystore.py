@@ -180,7 +180,7 @@ class KeyStore:
             raise KeyStoreExposed("others may use this keystore: chmod 600", path=self._path, mode=oct(mode & 0o777))
         try:
             return _decode_contents(data)
-        except (ValueError, KeyError, TypeError, AttributeError, InvalidInput) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput) as error:
             raise KeyStoreDamaged("the file is not a keystore", path=self._path, reason=str(error)) from error
 
     def _write(self, contents: _Contents, *, replace: bool) -> None:

@@ -1,7 +1,7 @@
 """Real processes on this machine: start, watch, stop, and where each one's words go.
 
 Knows nothing of what runs in them. Every process gets its own session, so that Ctrl-C reaches only us and we stop
-the others in an order of our choosing, and a log file of its own.
+the others in an order of our choosing, and a log file of its own. Should we be killed, the keeper ends them.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from flockchain.devnet import keeper
 from flockchain.primitives.errors import Fault
 
 __all__ = ["STOP_MS", "Fleet", "Process", "ProcessEnded", "find_free_ports", "signal_group", "wait_until"]
@@ -58,6 +60,7 @@ class Fleet:
     logs: Path
     environment: Mapping[str, str]
     processes: dict[str, Process] = field(default_factory=dict)
+    _keeper: subprocess.Popen[str] | None = None
 
     def start(self, name: str, command: Sequence[str], *, nice: int = 0) -> Process:
         """Start `command` as `name`; its output goes to `<logs>/<name>.log`. `nice` > 0 yields to the others."""
@@ -68,6 +71,7 @@ class Fleet:
                 [*_nicely(nice), *command], stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
                 env={**os.environ, **self.environment}, start_new_session=True,
             )  # fmt: skip
+        self._tell_keeper(f"+{handle.pid}")
         process = Process(name, tuple(command), log, handle)
         self.processes[name] = process
         return process
@@ -89,6 +93,7 @@ class Fleet:
         """SIGKILL, now: for tests of what a node survives."""
         signal_group(self.processes[name].handle.pid, is_final=True)
         self.processes[name].handle.wait()
+        self._tell_keeper(f"-{self.processes[name].handle.pid}")
 
     def stop_all(self, stop_ms: int = STOP_MS) -> tuple[str, ...]:
         """SIGTERM to all, newest first, then SIGKILL. Returns the names of those that did not stop by themselves."""
@@ -105,7 +110,27 @@ class Fleet:
                 killed.append(process.name)
             signal_group(process.handle.pid, is_final=True)  # what it forked may outlive it in its group
             process.handle.wait()
+        self._dismiss_keeper()
         return tuple(killed)
+
+    def _tell_keeper(self, line: str) -> None:
+        """Name a process group to the keeper, or take it back."""
+        if self._keeper is None:
+            command = [sys.executable, "-I", "-S", keeper.__file__, str(STOP_MS)]
+            self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+        if self._keeper.stdin is None or self._keeper.poll() is not None:
+            raise ProcessEnded("the keeper of the devnet's processes has ended", exit_code=self._keeper.returncode)
+        self._keeper.stdin.write(f"{line}\n")
+        self._keeper.stdin.flush()
+
+    def _dismiss_keeper(self) -> None:
+        """Everything has ended: so does the keeper."""
+        if self._keeper is not None and self._keeper.stdin is not None:
+            for process in self.processes.values():
+                self._keeper.stdin.write(f"-{process.handle.pid}\n")
+            self._keeper.stdin.close()
+            self._keeper.wait()
+        self._keeper = None
 
 
 def find_free_ports(count: int, preferred: Sequence[int] = (), host: str = "127.0.0.1") -> tuple[int, ...]:

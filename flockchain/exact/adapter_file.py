@@ -14,6 +14,7 @@ It knows shapes and bytes; not scales, not what the numbers mean.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
@@ -184,10 +185,8 @@ def _decode(data: bytes, shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) 
 
 def _find_stack_factor(data: bytes, spec: AdapterSpec) -> int:
     """How many updates a stack's size says it holds; a wrong guess is refused by the comparison of headers."""
-    for factor in range(1, UPDATES_PER_ROUND_MAX + 1):
-        if len(data) <= compute_aggregate_bytes(spec, factor):
-            return factor
-    return UPDATES_PER_ROUND_MAX
+    factors = range(1, UPDATES_PER_ROUND_MAX)  # a header of a thousand modules costs milliseconds: search, do not scan
+    return 1 + bisect_left(factors, len(data), key=lambda factor: compute_aggregate_bytes(spec, factor))
 
 
 def _require_names(names: set[str], shapes: Shapes) -> None:
@@ -199,6 +198,12 @@ def _require_names(names: set[str], shapes: Shapes) -> None:
 
 def _shorten(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _sketch(value: object) -> str:
+    """A JSON value of somebody else's header: short ones as they are, of others the kind."""
+    is_flat = not isinstance(value, list | dict) or (len(value) <= 4 and all(type(item) is int for item in value))
+    return str(value)[:64] if is_flat else type(value).__name__
 
 
 def _explain_header(data: bytes, shapes: Shapes, dtype_name: str) -> AdapterFileError:
@@ -218,9 +223,9 @@ def _explain_header(data: bytes, shapes: Shapes, dtype_name: str) -> AdapterFile
         return error
     for name, shape in shapes.items():
         if entries[name].get("dtype") != dtype_name:
-            got = str(entries[name].get("dtype"))[:16]
+            got = _sketch(entries[name].get("dtype"))
             return DtypeError("a tensor has the wrong dtype", tensor=name, wanted=dtype_name, got=got)
         if entries[name].get("shape") != list(shape):
-            got = str(entries[name].get("shape"))[:64]
+            got = _sketch(entries[name].get("shape"))
             return ShapeError("a tensor has the wrong shape", tensor=name, wanted=list(shape), got=got)
     return HeaderError("the header is not in canonical form: order, offsets, spaces or metadata", header_bytes=length)

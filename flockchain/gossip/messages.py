@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Final
 
+from flockchain.light.light_block import LIGHT_BLOCK, LightBlock
 from flockchain.primitives.block import BLOCK, EVIDENCE_BYTES_MAX, Block
 from flockchain.primitives.codec import HASH, U16, U64, DecodeError, ListOf, OptionOf, Struct, Text, UnionOf, VarBytes
 from flockchain.primitives.codec import struct as codec_of
@@ -21,17 +23,25 @@ from flockchain.primitives.limits import (
     FRAME_BYTES_MAX,
     GOSSIP_BATCH_MAX,
     LEARNING_ITEMS_PER_BLOCK_MAX,
+    LIGHT_BLOCKS_PER_REPLY_MAX,
+    OWN_VOTES_PER_REPLY_MAX,
     PEERS_MAX,
+    SNAPSHOT_CHUNK_BYTES_MAX,
+    SNAPSHOTS_PER_OFFER_MAX,
     SYNC_BLOCKS_PER_REPLY_MAX,
 )
-from flockchain.primitives.numbers import Epoch, Hash, Height, NodeId, View
+from flockchain.primitives.numbers import AccountId, Epoch, Hash, Height, NodeId, View
+from flockchain.primitives.sizes import compute_bytes_max
 from flockchain.primitives.vote import CERTIFICATE, PROPOSAL, VOTE, Certificate, Proposal, Vote
+from flockchain.storage.snapshot import SNAPSHOT_INFO, SnapshotInfo
 
 __all__ = [
-    "ADDRESS_BYTES_MAX", "AggregateVoteMessage", "BlockReply", "BlockRequest", "BlocksReply", "BlocksRequest",
-    "CertificateMessage", "CertificatesReply", "CertificatesRequest", "EvidenceMessage", "ExtrinsicsMessage",
-    "LearningMessage", "MessageKind", "Neighbour", "NeighboursMessage", "PeerMessage", "ProposalMessage",
-    "StatusMessage", "VoteMessage", "compute_message_kind", "decode_message", "encode_message",
+    "ADDRESS_BYTES_MAX", "AggregateVoteMessage", "BlockReply", "BlockRequest", "BlocksPruned", "BlocksReply",
+    "BlocksRequest", "CertificateMessage", "CertificatesReply", "CertificatesRequest", "ChunkReply", "ChunkRequest",
+    "EvidenceMessage", "ExtrinsicsMessage", "LearningMessage", "LightBlocksReply", "LightBlocksRequest",
+    "MessageKind", "Neighbour", "NeighboursMessage", "OwnVotesReply", "OwnVotesRequest", "PeerMessage",
+    "ProposalMessage", "SnapshotsReply", "SnapshotsRequest", "StatusMessage", "VoteMessage",
+    "compute_message_bytes_max", "compute_message_kind", "decode_message", "encode_message",
 ]  # fmt: skip
 
 ADDRESS_BYTES_MAX: Final = 128
@@ -55,6 +65,15 @@ class MessageKind(IntEnum):
     CERTIFICATES_REPLY = 12
     EVIDENCE = 13
     NEIGHBOURS = 14
+    SNAPSHOTS_REQUEST = 15
+    SNAPSHOTS_REPLY = 16
+    CHUNK_REQUEST = 17
+    CHUNK_REPLY = 18
+    LIGHT_BLOCKS_REQUEST = 19
+    LIGHT_BLOCKS_REPLY = 20
+    BLOCKS_PRUNED = 21
+    OWN_VOTES_REQUEST = 22
+    OWN_VOTES_REPLY = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +199,81 @@ class NeighboursMessage:
     neighbours: tuple[Neighbour, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotsRequest:
+    """Which snapshots of the state does the receiver have?"""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotsReply:
+    """The snapshots that the sender can serve now."""
+
+    snapshots: tuple[SnapshotInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRequest:
+    """One chunk of the snapshot at `height`."""
+
+    height: Height
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReply:
+    """An encoded chunk; no bytes at all: the sender has no such snapshot (any more)."""
+
+    height: Height
+    index: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LightBlocksRequest:
+    """The light blocks of the last blocks of `count` epochs from `from_epoch`."""
+
+    from_epoch: Epoch
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LightBlocksReply:
+    """Light blocks of consecutive epochs' last blocks; fewer than asked for, or none, where the sender has no more."""
+
+    light_blocks: tuple[LightBlock, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksPruned:
+    """The answer to a request for blocks below `first_height`, which is the lowest that the sender has."""
+
+    first_height: Height
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVotesRequest:
+    """Which votes of the sender's own validator does the receiver know of? The sender is in `epoch`."""
+
+    validator: AccountId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVotesReply:
+    """Votes and certificates with the asker's signature in the sender's open epoch, those of the latest views.
+
+    To an asker in an earlier epoch: the finalization that ended it, in place of the certificates.
+    """
+
+    votes: tuple[Vote, ...]
+    certificates: tuple[Certificate, ...]
+
+
 PeerMessage = (
     ProposalMessage | VoteMessage | CertificateMessage | ExtrinsicsMessage | LearningMessage | AggregateVoteMessage
     | StatusMessage | BlocksRequest | BlocksReply | BlockRequest | BlockReply | CertificatesRequest
-    | CertificatesReply | EvidenceMessage | NeighboursMessage
+    | CertificatesReply | EvidenceMessage | NeighboursMessage | SnapshotsRequest | SnapshotsReply | ChunkRequest
+    | ChunkReply | LightBlocksRequest | LightBlocksReply | BlocksPruned | OwnVotesRequest | OwnVotesReply
 )  # fmt: skip
 
 _NEIGHBOUR = codec_of(Neighbour, node_id=HASH, address=Text(ADDRESS_BYTES_MAX))
@@ -209,8 +299,25 @@ _CODECS: Final[Mapping[MessageKind, Struct[Any]]] = {
     ),
     MessageKind.EVIDENCE: codec_of(EvidenceMessage, evidence=VarBytes(EVIDENCE_BYTES_MAX)),
     MessageKind.NEIGHBOURS: codec_of(NeighboursMessage, neighbours=ListOf(_NEIGHBOUR, PEERS_MAX)),
+    MessageKind.SNAPSHOTS_REQUEST: codec_of(SnapshotsRequest),
+    MessageKind.SNAPSHOTS_REPLY: codec_of(SnapshotsReply, snapshots=ListOf(SNAPSHOT_INFO, SNAPSHOTS_PER_OFFER_MAX)),
+    MessageKind.CHUNK_REQUEST: codec_of(ChunkRequest, height=U64, index=U16),
+    MessageKind.CHUNK_REPLY: codec_of(ChunkReply, height=U64, index=U16, data=VarBytes(SNAPSHOT_CHUNK_BYTES_MAX)),
+    MessageKind.LIGHT_BLOCKS_REQUEST: codec_of(LightBlocksRequest, from_epoch=U64, count=U16),
+    MessageKind.LIGHT_BLOCKS_REPLY: codec_of(
+        LightBlocksReply, light_blocks=ListOf(LIGHT_BLOCK, LIGHT_BLOCKS_PER_REPLY_MAX)
+    ),
+    MessageKind.BLOCKS_PRUNED: codec_of(BlocksPruned, first_height=U64),
+    MessageKind.OWN_VOTES_REQUEST: codec_of(OwnVotesRequest, validator=HASH, epoch=U64),
+    MessageKind.OWN_VOTES_REPLY: codec_of(
+        OwnVotesReply,
+        votes=ListOf(VOTE, OWN_VOTES_PER_REPLY_MAX),
+        certificates=ListOf(CERTIFICATE, OWN_VOTES_PER_REPLY_MAX),
+    ),
 }
 _PEER_MESSAGE: Final = UnionOf({int(kind): codec for kind, codec in _CODECS.items()})
+_REMEMBERED_MESSAGES: Final = 1024
+_REMEMBERED_BYTES: Final = 512  # a vote, a certificate: a whole neighbourhood says the same within moments
 _KINDS: Final = {int(kind): kind for kind in MessageKind}
 
 
@@ -223,8 +330,18 @@ def decode_message(data: bytes) -> PeerMessage:
     """The message in `data`; raises `DecodeError` unless it is canonical and within the frame limit."""
     if len(data) > FRAME_BYTES_MAX:
         raise DecodeError("frame is over its limit", most=FRAME_BYTES_MAX, got=len(data))
-    message: PeerMessage = _PEER_MESSAGE.decode(data)
+    message: PeerMessage = _decode_short(data) if len(data) <= _REMEMBERED_BYTES else _PEER_MESSAGE.decode(data)
     return message
+
+
+@lru_cache(maxsize=_REMEMBERED_MESSAGES)
+def _decode_short(data: bytes) -> Any:
+    return _PEER_MESSAGE.decode(data)
+
+
+def compute_message_bytes_max(kind: MessageKind) -> int:
+    """The length of the longest message of a kind that fits a frame."""
+    return min(1 + compute_bytes_max(_CODECS[kind]), FRAME_BYTES_MAX)
 
 
 def compute_message_kind(data: bytes) -> MessageKind:

@@ -51,24 +51,29 @@ class Relay:
         self._config = config or RelayConfig()
         self._seen: OrderedDict[Hash, int] = OrderedDict()  # digest -> when it was marked, oldest first
         self._reach: dict[NodeId, frozenset[NodeId]] = {}  # connected peer -> whom it reaches itself
+        self._peers: tuple[NodeId, ...] = ()
+        self._beyond: dict[NodeId, tuple[NodeId, ...]] = {}  # sender -> whom it does not reach; made when first needed
 
     @property
     def peers(self) -> tuple[NodeId, ...]:
         """The connected peers, in ascending order."""
-        return tuple(sorted(self._reach))
+        return self._peers
 
     def on_peer_connected(self, peer: NodeId) -> None:
         """`peer` can be sent to; nothing is known of its neighbours yet."""
         self._reach.setdefault(peer, frozenset())
+        self._forget_order()
 
     def on_peer_gone(self, peer: NodeId) -> None:
         """`peer` cannot be sent to any more."""
         self._reach.pop(peer, None)
+        self._forget_order()
 
     def on_neighbours(self, peer: NodeId, neighbours: Iterable[NodeId]) -> None:
         """`peer` says whom it is connected to. Ignored for one that is not connected to us."""
         if peer in self._reach:
             self._reach[peer] = frozenset(neighbours)
+            self._beyond.pop(peer, None)
 
     def on_sent(self, digest: Hash, now_ms: int) -> None:
         """We sent this to everyone: an echo of it is not news."""
@@ -79,13 +84,23 @@ class Relay:
         if self.has_seen(digest, now_ms):
             return None
         self._mark(digest, now_ms)
-        reached = self._reach.get(sender, frozenset())
-        return tuple(peer for peer in self.peers if peer != sender and peer not in reached)
+        beyond = self._beyond.get(sender)
+        if beyond is None:
+            reached = self._reach.get(sender, frozenset())
+            beyond = tuple(peer for peer in self._peers if peer != sender and peer not in reached)
+            if sender in self._reach:
+                self._beyond[sender] = beyond
+        return beyond
 
     def has_seen(self, digest: Hash, now_ms: int) -> bool:
         """Whether a mark of this message is still fresh."""
         marked_ms = self._seen.get(digest)
         return marked_ms is not None and now_ms - marked_ms < self._config.seen_ms
+
+    def _forget_order(self) -> None:
+        """The peers have changed."""
+        self._peers = tuple(sorted(self._reach))
+        self._beyond.clear()
 
     def _mark(self, digest: Hash, now_ms: int) -> None:
         self._seen[digest] = now_ms

@@ -20,21 +20,25 @@ from flockchain.consensus.config import ConsensusKeys
 from flockchain.crypto import ed25519
 from flockchain.crypto.bls import BlsBackend, get_default_backend
 from flockchain.duties import DutyKeys
+from flockchain.node.acquaintances import AcquaintanceConfig
 from flockchain.node.backend import NodeBackend, StateGate, compute_node_version
 from flockchain.node.blob_exchange import BlobExchange
 from flockchain.node.clock import HostClock
-from flockchain.node.config import NodeConfig
+from flockchain.node.config import BadNodeConfig, NodeConfig
 from flockchain.node.evaluators import EvaluatorClient
 from flockchain.node.home import Home, NodeSecrets
 from flockchain.node.host import Host
 from flockchain.node.journal_log import get_logger, start_logging
-from flockchain.node.journals import Journals
+from flockchain.node.journals import examine_journals, open_journals
 from flockchain.node.metrics import NodeCounters, NodeGauges, start_metrics
+from flockchain.node.peers import DialConfig
+from flockchain.node.slots import SlotConfig
+from flockchain.node.snapshots import SnapshotKeeper
 from flockchain.node.transport import Transport, TransportConfig
 from flockchain.node.workbench import Workbench
 from flockchain.primitives.errors import Fault, FlockchainError, InvalidInput, Refused
-from flockchain.primitives.numbers import AccountId, NodeId
-from flockchain.replica.assembly import assemble_replica
+from flockchain.primitives.numbers import AccountId, Hash, Height, NodeId
+from flockchain.replica.assembly import Habits, assemble_replica
 from flockchain.replica.epochs import Identity
 from flockchain.replica.replica import Replica
 from flockchain.rpc.backend import ChainIdentity
@@ -43,8 +47,12 @@ from flockchain.runtime.genesis import build_genesis, load_genesis
 from flockchain.runtime.genesis_config import GenesisConfig
 from flockchain.storage.archive import Archive
 from flockchain.storage.blobs import BlobStore
+from flockchain.storage.journals import Journals
 from flockchain.storage.level_store import LevelStore
 from flockchain.storage.lock import DataFolderLock
+from flockchain.storage.snapshot_files import FileShelf
+from flockchain.storage.snapshot_install import resume_install
+from flockchain.sync import Checkpoint, RetentionConfig, SnapshotConfig
 
 __all__ = ["EXIT_FAULT", "EXIT_INTERNAL", "EXIT_INVALID", "EXIT_OK", "EXIT_REFUSED", "run_node"]
 
@@ -67,11 +75,16 @@ class _Opened:
     archive: Archive
     journals: Journals
     blobs: BlobStore
-    history: Path  # validator sets of past epochs, for light clients
+    peers_file: Path
+    store: LevelStore
+    habits: Habits
 
 
-def run_node(path: Path) -> int:
-    """Run the node in the folder `path` until SIGTERM or SIGINT (0) or an error, whose family is the exit code."""
+def run_node(path: Path, *, is_restored_accepted: bool = False) -> int:
+    """Run the node in the folder `path` until SIGTERM or SIGINT (0) or an error, whose family is the exit code.
+
+    `is_restored_accepted`: the operator vouches for the journal of votes (`replica.vote_records`).
+    """
     try:
         config = Home(path).load_config()
         start_logging(config.log)
@@ -80,7 +93,7 @@ def run_node(path: Path) -> int:
         return _compute_exit_code(error)
     log = get_logger()
     try:
-        asyncio.run(_run(Home(path), config, log))
+        asyncio.run(_run(Home(path), config, log, is_restored_accepted=is_restored_accepted))
     except FlockchainError as error:
         log.error("node stopped", reason=str(error), kind=type(error).__name__)
         return _compute_exit_code(error)
@@ -91,10 +104,11 @@ def run_node(path: Path) -> int:
     return EXIT_OK
 
 
-async def _run(home: Home, config: NodeConfig, log: Any) -> None:
+async def _run(home: Home, config: NodeConfig, log: Any, *, is_restored_accepted: bool) -> None:
     stopping = _listen_for_signals()
     async with AsyncExitStack() as stack:
         opened = _open(home, config, stack)
+        examine_journals(opened.journals, opened.archive, HostClock().now_ms(), log, is_accepted=is_restored_accepted)
         node = _Node(opened, log)
         stack.push_async_callback(node.stop)
         await node.start()
@@ -112,14 +126,19 @@ def _open(home: Home, config: NodeConfig, stack: AsyncExitStack) -> _Opened:
     bls = get_default_backend()
     stack.enter_context(DataFolderLock(home.data / "lock"))
     node_secrets = home.unlock(home.load_password())
-    archive = Archive(LevelStore(home.data / "chain"))
-    stack.callback(archive.close)
+    store = LevelStore(home.data / "chain")
+    stack.callback(store.close)
+    habits = _build_habits(home, config, genesis)
+    resume_install(store, habits.fetched)
+    archive = Archive(store)
     if archive.get_head() is None:
         build_genesis(genesis, bls)  # verifies what `assemble_replica` takes for granted: the validators' proofs
-    journals = Journals(home.data)
+    journals = open_journals(home.data)
     stack.callback(journals.close)
-    blobs, history = BlobStore(home.data / "blobs"), home.data / "epochs"
-    return _Opened(config, genesis, genesis_toml, node_secrets, bls, archive, journals, blobs, history)
+    blobs = BlobStore(home.data / "blobs")
+    return _Opened(
+        config, genesis, genesis_toml, node_secrets, bls, archive, journals, blobs, home.data / "peers", store, habits
+    )
 
 
 class _Node:
@@ -135,15 +154,16 @@ class _Node:
         self.heads = HeadBroadcast()
         self.counters = NodeCounters()
         self.host = Host(self.replica, opened.archive, opened.journals, self.heads, self.counters, clock, log)
-        exchange = BlobExchange(opened.blobs, StateGate(self.replica))
+        exchange = BlobExchange(opened.blobs, StateGate(lambda: self.host.replica))
         self.evaluator = EvaluatorClient(config.evaluator, self._on_evaluator_changed)
         self.workbench = Workbench(opened.blobs, exchange, self.evaluator, self.host.on_work_done, log)
         self.transport = Transport(
-            _build_transport_config(config), genesis_hash, NodeId(ed25519.get_public_key(secrets.node_seed)),
-            secrets.node_seed, self.host, exchange,
+            _build_transport_config(config, opened.peers_file), genesis_hash,
+            NodeId(ed25519.get_public_key(secrets.node_seed)), secrets.node_seed, self.host, exchange,
         )  # fmt: skip
         exchange.connect(self.transport)
-        self.host.connect(self.transport, self.workbench)
+        self.keeper = SnapshotKeeper(opened.store, opened.archive, opened.habits.offered, opened.habits.fetched, log)
+        self.host.connect(self.transport, self.workbench, self.keeper, lambda: _build_replica(opened, clock))
         identity = ChainIdentity(genesis_hash, opened.genesis.chain, opened.genesis_toml, compute_node_version())
         self.backend = NodeBackend(identity, self.host, opened.archive, opened.blobs, self.heads, self.transport)
         self._exchange = exchange
@@ -173,6 +193,8 @@ class _Node:
             self.heads.close()
             await self._api.stop(1)
         self.host.stop()
+        await self.host.finish_installing()
+        await self.keeper.stop()
         await self.workbench.stop()
         await self._exchange.stop()
         await self.evaluator.stop()
@@ -183,7 +205,7 @@ class _Node:
     async def _start_api(self) -> None:
         from flockchain.rpc.server import build_server
 
-        self._api = build_server(self.backend, history_folder=self._opened.history)
+        self._api = build_server(self.backend)
         await self._api.start(self._opened.config.api.listen)
 
     def _get_gauges(self) -> NodeGauges:
@@ -211,14 +233,36 @@ def _build_replica(opened: _Opened, clock: HostClock) -> Replica:
         opened.genesis, opened.bls, opened.archive, Identity(account, ConsensusKeys(secrets.consensus_secret)),
         clock.now_ms(), opened.journals.vote_records,
         DutyKeys(account, secrets.score_seed, secrets.certificate_secret), opened.journals.duty_records,
+        opened.habits,
     )  # fmt: skip
 
 
-def _build_transport_config(config: NodeConfig) -> TransportConfig:
+def _build_habits(home: Home, config: NodeConfig, genesis: GenesisConfig) -> Habits:
+    """How node.toml says that this node joins and what it keeps. Raises `BadNodeConfig`."""
+    named = config.sync.read_checkpoint()
+    checkpoint = None
+    if named is not None:
+        checkpoint = Checkpoint(Height(named[0]), Hash(named[1]))
+        if checkpoint.height % genesis.epoch_blocks:
+            raise BadNodeConfig(
+                "sync.checkpoint is not the last block of an epoch", height=checkpoint.height,
+                epoch_blocks=genesis.epoch_blocks,
+            )  # fmt: skip
+    return Habits(
+        SnapshotConfig(config.sync.state_sync, config.sync.lag_blocks, checkpoint=checkpoint),
+        RetentionConfig(config.storage.snapshot_blocks, config.storage.keep_blocks),
+        FileShelf(home.data / "snapshots"),
+        FileShelf(home.data / "joining"),
+    )
+
+
+def _build_transport_config(config: NodeConfig, peers_file: Path) -> TransportConfig:
     peer = config.peer
+    slots = SlotConfig(peer.max_peers, peer.reserved_slots, peer.max_inbound_per_network, peer.max_inbound_per_host)
+    known = AcquaintanceConfig(peers_file, DialConfig(peers_max=peer.max_peers), slots)
     return TransportConfig(
-        listen=peer.listen, advertise=peer.advertise, static_peers=peer.peers, peers_max=peer.max_peers,
-        is_discovering=peer.discover,
+        listen=peer.listen, advertise=peer.advertise, static_peers=peer.peers, is_discovering=peer.discover,
+        acquaintances=known,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ states. Knows the replica's reading side and the archive; decides nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -87,6 +88,7 @@ class NodeBackend:
             peers=len(self._transport.peers),
             is_syncing=replica.sync.is_syncing,
             pending_extrinsics=len(replica.admission.pool),
+            signing=replica.own_votes.signing.value,
         )
 
     def prove(self, key: bytes) -> StateProof:
@@ -99,8 +101,8 @@ class NodeBackend:
 class StateGate:
     """Which blobs peers may read: a task's suite only validators, everything else everyone (`BlobGate`)."""
 
-    def __init__(self, replica: Replica) -> None:
-        self._replica = replica
+    def __init__(self, get_replica: Callable[[], Replica]) -> None:
+        self._get_replica = get_replica
         self._height = -1
         self._suites: frozenset[Hash] = frozenset()
         self._validators: frozenset[NodeId] = frozenset()
@@ -111,13 +113,14 @@ class StateGate:
         return root not in self._suites or caller in self._validators
 
     def _refresh(self) -> None:
-        head = self._replica.ledger.finalized
+        replica = self._get_replica()
+        head = replica.ledger.finalized
         if head.header.height == self._height:
             return
         self._height = head.header.height
         self._suites = frozenset(record.spec.suite_blob for record in list_tasks(head.state))
-        views = self._replica.ledger.executive.runtime.views
-        epoch = self._replica.epoch
+        views = replica.ledger.executive.runtime.views
+        epoch = replica.epoch
         members = views.get_validator_set(head.state, epoch).validators
         self._validators = frozenset(member.node_id for member in members)
 

@@ -151,6 +151,8 @@ class BlobExchange:
                 reply = await asyncio.wait_for(call.read(), self._config.stall_ms / 1000)
                 if reply is _END:
                     return
+                if reply is None:  # bytes that are no message
+                    raise InvalidChunk("a peer sent no chunk but noise", root=root)
                 kept = self._keep(root, size_bytes, reply)
         except InvalidChunk as error:
             transport.penalise(peer, str(error))

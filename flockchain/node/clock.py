@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 
+from flockchain.replica.steady_clock import SteadyClock
+
 __all__ = ["HostClock"]
 
 
 class HostClock:
-    """Wall time, held where it is while the wall clock is behind what was told already."""
+    """Wall time, made steady."""
 
     def __init__(self) -> None:
-        self._last_ms = 0
+        self._clock = SteadyClock()
 
     def now_ms(self) -> int:
         """Unix time in milliseconds, never less than before."""
-        self._last_ms = max(self._last_ms, time.time_ns() // 1_000_000)
-        return self._last_ms
+        return self._clock.tell_ms(time.time_ns(), time.monotonic_ns())

@@ -5,20 +5,22 @@ What all nodes must agree on is in the genesis file, what nobody may change is i
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final, TypeVar, get_type_hints
 
 from flockchain.primitives.errors import Fault
-from flockchain.primitives.limits import PEERS_MAX
+from flockchain.primitives.limits import MIB, PEERS_MAX, STATE_ROOTS_KEPT
+from flockchain.primitives.toml_table import NotToml, decode_table
 
 __all__ = [
     "ApiConfig", "BadNodeConfig", "EvaluatorConfig", "LogConfig", "MetricsConfig", "NodeConfig", "PeerConfig",
+    "StorageConfig", "SyncConfig",
     "decode_config", "encode_config", "require_address",
 ]  # fmt: skip
 
 T = TypeVar("T")
+_BYTES_MAX: Final = MIB
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("console", "json")
 
@@ -36,6 +38,9 @@ class PeerConfig:
     peers: tuple[str, ...] = ()
     max_peers: int = PEERS_MAX
     discover: bool = True
+    reserved_slots: int = PEERS_MAX // 8
+    max_inbound_per_network: int = PEERS_MAX // 4
+    max_inbound_per_host: int = 4
 
     def __post_init__(self) -> None:
         require_address(self.listen, "peer.listen", may_be_any_port=True)
@@ -45,6 +50,9 @@ class PeerConfig:
             require_address(address, "peer.peers")
         if not 1 <= self.max_peers <= PEERS_MAX:
             raise BadNodeConfig("peer.max_peers is out of range", least=1, most=PEERS_MAX, got=self.max_peers)
+        for key in ("reserved_slots", "max_inbound_per_network", "max_inbound_per_host"):
+            if not 0 <= getattr(self, key) <= PEERS_MAX:
+                raise BadNodeConfig(f"peer.{key} is out of range", least=0, most=PEERS_MAX, got=getattr(self, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,50 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncConfig:
+    """How this node catches up: by a snapshot of the state when it is `lag_blocks` behind or more, else by blocks.
+
+    `checkpoint` is "HEIGHT:HASH" of an epoch's last block that you trust; empty: genesis is trusted.
+    """
+
+    state_sync: bool = True
+    lag_blocks: int = 2_000
+    checkpoint: str = ""
+
+    def __post_init__(self) -> None:
+        if self.lag_blocks < 1:
+            raise BadNodeConfig("sync.lag_blocks must be positive", got=self.lag_blocks)
+        self.read_checkpoint()
+
+    def read_checkpoint(self) -> tuple[int, bytes] | None:
+        """Height and hash of the checkpoint, if there is one."""
+        if not self.checkpoint:
+            return None
+        height, colon, digest = self.checkpoint.partition(":")
+        is_height = height.isascii() and height.isdecimal() and len(height) <= 18 and int(height) > 0
+        is_hash = len(digest) == 64 and set(digest) <= set("0123456789abcdef")
+        if not colon or not is_height or not is_hash:
+            raise BadNodeConfig(
+                "sync.checkpoint is not HEIGHT:HASH, with the hash in lower-case hex", got=self.checkpoint
+            )
+        return int(height), bytes.fromhex(digest)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageConfig:
+    """What is kept: a snapshot about every `snapshot_blocks` (0: none), bodies of the last `keep_blocks` (0: all)."""
+
+    snapshot_blocks: int = 1_000
+    keep_blocks: int = 0
+
+    def __post_init__(self) -> None:
+        if self.snapshot_blocks < 0:
+            raise BadNodeConfig("storage.snapshot_blocks cannot be negative", got=self.snapshot_blocks)
+        if self.keep_blocks != 0 and self.keep_blocks < STATE_ROOTS_KEPT:
+            raise BadNodeConfig("storage.keep_blocks is 0 or not so few", least=STATE_ROOTS_KEPT, got=self.keep_blocks)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """The whole file."""
 
@@ -109,14 +161,16 @@ class NodeConfig:
     evaluator: EvaluatorConfig = field(default_factory=EvaluatorConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    sync: SyncConfig = field(default_factory=SyncConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
 
 
 def decode_config(data: bytes) -> NodeConfig:
     """The settings in node.toml's bytes; what is absent has its default. Raises `BadNodeConfig`."""
     try:
-        table = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadNodeConfig("node.toml is not TOML", error=str(error)) from error
+        table = decode_table(data, _BYTES_MAX)
+    except NotToml as error:
+        raise BadNodeConfig("node.toml is not TOML", error=error) from error
     return _read_table(NodeConfig, table, "")
 
 
@@ -159,7 +213,7 @@ def _read_value(kind: Any, value: Any, path: str) -> Any:
             raise BadNodeConfig("node.toml needs a list of texts here", key=path)
         return tuple(value)
     if type(value) is not kind:
-        raise BadNodeConfig("node.toml has a value of the wrong type", key=path, wanted=kind.__name__, got=repr(value))
+        raise BadNodeConfig("node.toml has a value of the wrong type", key=path, wanted=kind.__name__, got=value)
     return value
 
 

@@ -177,7 +177,7 @@ class EvaluatorClient:
                 reply = await asyncio.wait_for(call.read(), silence_s)
                 if reply is _END:
                     break
-                part = reply.WhichOneof("part")
+                part = _require_message(reply).WhichOneof("part")
                 if result is not None or part is None:
                     raise GarbageAnswer("the evaluator speaks out of turn", part=part)
                 if part == "result":
@@ -215,8 +215,10 @@ class EvaluatorClient:
                 described = await self._stub.Describe(
                     evaluator_pb2.EvaluatorServiceDescribeRequest(), timeout=timeout_s, wait_for_ready=True
                 )
-                self.description = _read_description(described)
-            health = await self._stub.Health(evaluator_pb2.EvaluatorServiceHealthRequest(), timeout=timeout_s)
+                self.description = _read_description(_require_message(described))
+            health = _require_message(
+                await self._stub.Health(evaluator_pb2.EvaluatorServiceHealthRequest(), timeout=timeout_s)
+            )
         except grpc.aio.AioRpcError as error:
             self.description = None
             return False, f"{error.code().name}: {(error.details() or '')[:200]}"
@@ -224,6 +226,13 @@ class EvaluatorClient:
             self.description = None
             return False, str(error)
         return bool(health.ready), str(health.reason)[:200]
+
+
+def _require_message(reply: Any) -> Any:
+    """What the evaluator said. gRPC gives None for bytes that are no message."""
+    if reply is None:
+        raise GarbageAnswer("the evaluator's answer is no message")
+    return reply
 
 
 def _read_description(reply: Any) -> EvaluatorDescription:

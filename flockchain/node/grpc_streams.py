@@ -11,11 +11,13 @@ import grpc
 import grpc.aio
 
 from flockchain.node.certificates import PEER_HOST_NAME, BadCertificate, TlsIdentity, compute_fingerprint
+from flockchain.node.framing import BrokenFrame
 from flockchain.primitives.limits import FRAME_BYTES_MAX, KIB, MIB
 from flockchain.primitives.numbers import Hash
+from flockchain.rpc.malformed import SoundMessages
 from flockchain.v1 import peer_pb2, peer_pb2_grpc
 
-__all__ = ["DialledStream", "ServedStream", "get_client_certificate", "open_channel", "open_server"]
+__all__ = ["DialledStream", "ServedStream", "get_client_certificate", "open_channel", "open_server", "wait_connected"]
 
 _END: Final[Any] = vars(grpc.aio)["EOF"]
 _RECEIVE_BYTES_MAX: Final = FRAME_BYTES_MAX + 512 * KIB
@@ -24,7 +26,7 @@ _COMMON_OPTIONS: Final[list[tuple[str, Any]]] = [
     ("grpc.max_send_message_length", -1),  # links keep to the limit
     ("grpc.max_metadata_size", 16 * KIB),
     ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),  # the kernel's limit for unacknowledged data too: a dead line is left soon
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.lookahead_bytes", 1 * MIB),
@@ -55,8 +57,7 @@ class DialledStream:
 
     async def read(self) -> bytes | None:
         """The next frame's payload; None at the end of the stream."""
-        frame = await self._call.read()
-        return None if frame is _END else frame.payload
+        return _get_payload(await self._call.read())
 
     async def write(self, payload: bytes) -> None:
         """Send one frame; returns when the transport has taken it, which a slow reader delays."""
@@ -75,8 +76,7 @@ class ServedStream:
 
     async def read(self) -> bytes | None:
         """The next frame's payload; None at the end of the stream."""
-        frame = await self._context.read()
-        return None if frame is _END else frame.payload
+        return _get_payload(await self._context.read())
 
     async def write(self, payload: bytes) -> None:
         """As of `DialledStream`."""
@@ -86,15 +86,33 @@ class ServedStream:
         """Nothing to do: see the class."""
 
 
+def _get_payload(frame: Any) -> bytes | None:
+    """A frame's payload, None at the end. Raises `BrokenFrame` for bytes that are no frame (gRPC gives no message)."""
+    if frame is _END:
+        return None
+    if not isinstance(frame, peer_pb2.Frame):
+        raise BrokenFrame("the stream carries no frames")
+    return frame.payload
+
+
 def open_channel(address: str, identity: TlsIdentity) -> grpc.aio.Channel:
     """A channel to a peer; the connection itself is made by the first call."""
     credentials = grpc.ssl_channel_credentials(identity.authority, identity.private_key, identity.certificate)
     return grpc.aio.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
 
 
+async def wait_connected(channel: grpc.aio.Channel) -> None:
+    """Return when TCP and TLS stand, or have failed for good: the first call then says why."""
+    ends = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
+    state = channel.get_state(try_to_connect=True)
+    while state not in (*ends, grpc.ChannelConnectivity.SHUTDOWN):
+        await channel.wait_for_state_change(state)
+        state = channel.get_state(try_to_connect=True)
+
+
 def open_server(address: str, identity: TlsIdentity, servicer: peer_pb2_grpc.PeerServiceServicer) -> tuple[Any, int]:
     """A server bound to `address` (port 0: any), not started, and its port. Raises `RuntimeError` if it cannot bind."""
-    server = grpc.aio.server(options=_SERVER_OPTIONS)
+    server = grpc.aio.server(interceptors=(SoundMessages(),), options=_SERVER_OPTIONS)
     peer_pb2_grpc.add_PeerServiceServicer_to_server(servicer, server)
     credentials = grpc.ssl_server_credentials(
         [(identity.private_key, identity.certificate)], root_certificates=identity.authority, require_client_auth=True

@@ -1,76 +1,35 @@
-"""What this node signed and promised, on disk before it is said: the vote guard's journal and the duties' journal.
-
-Both only grow; records that can never matter again are dropped by rewriting. Knows of a guard record its epoch, and of
-duty records nothing: the duty core says what must stay.
-"""
+"""The journals of a data folder, opened; one that may have forgotten votes says so in the journal itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any
 
-from flockchain.consensus.guard import GUARD_RECORD, CertificateRecord, GuardRecord
-from flockchain.primitives.limits import KIB, MIB
-from flockchain.primitives.numbers import Epoch
-from flockchain.storage.journal import Journal
+from flockchain.replica.vote_records import examine_votes
+from flockchain.storage.archive import Archive
+from flockchain.storage.journal import open_journal
+from flockchain.storage.journals import Journals
 
-__all__ = ["Journals"]
-
-COMPACT_AT_BYTES: Final = 512 * KIB
-COMPACT_VOTES_AT_BYTES: Final = 16 * MIB  # vote records hold the bodies that we notarized
+__all__ = ["examine_journals", "open_journals"]
 
 
-class Journals:
-    """The two files of a data folder. Every `append` is on disk when it returns, or raises a `Fault`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._votes = Journal(folder / "votes.journal")
-        self._duties = Journal(folder / "duties.journal")
-        self._duties_compact_at = COMPACT_AT_BYTES
-        self._votes_compact_at = COMPACT_VOTES_AT_BYTES
-
-    @property
-    def vote_records(self) -> tuple[bytes, ...]:
-        """Encoded guard records, oldest first."""
-        return self._votes.records()
-
-    @property
-    def duty_records(self) -> tuple[bytes, ...]:
-        """Encoded duty records, oldest first."""
-        return self._duties.records()
-
-    def append_vote(self, record: bytes) -> None:
-        """Keep a guard record."""
-        self._votes.append(record)
-
-    def append_duty(self, record: bytes, get_records: Callable[[], list[bytes]]) -> None:
-        """Keep a duty record; a file that grew long is rewritten to `get_records()`, which holds `record` too."""
-        if self._duties.size_bytes + len(record) < self._duties_compact_at:
-            self._duties.append(record)
-            return
-        self._duties.rewrite(get_records())
-        self._duties_compact_at = 2 * self._duties.size_bytes + COMPACT_AT_BYTES
-
-    def on_epoch(self, epoch: Epoch) -> None:
-        """`epoch` is open, so everything before it is final: drop what was signed in earlier ones."""
-        if self._votes.size_bytes < COMPACT_AT_BYTES:
-            return
-        kept = [record for record in self._votes.records() if _get_epoch(GUARD_RECORD.decode(record)) >= epoch]
-        self._votes.rewrite(kept)
-
-    def compact_votes(self, get_records: Callable[[], Iterable[GuardRecord]]) -> None:
-        """Rewrite a journal that grew long within an epoch. Only when the final blocks are on disk."""
-        if self._votes.size_bytes < self._votes_compact_at:
-            return
-        self._votes.rewrite([GUARD_RECORD.encode(record) for record in get_records()])
-        self._votes_compact_at = 2 * self._votes.size_bytes + COMPACT_VOTES_AT_BYTES
-
-    def close(self) -> None:
-        """Release the files."""
-        self._votes.close()
-        self._duties.close()
+def open_journals(folder: Path) -> Journals:
+    """Both journals. Raises `DataDamaged` for one that is not what was written."""
+    votes = open_journal(folder / "votes.journal")
+    try:
+        return Journals(votes, open_journal(folder / "duties.journal"))
+    except BaseException:
+        votes.close()
+        raise
 
 
-def _get_epoch(record: GuardRecord) -> Epoch:
-    return record.certificate.epoch if isinstance(record, CertificateRecord) else record.epoch
+def examine_journals(journals: Journals, archive: Archive, now_ms: int, log: Any, *, is_accepted: bool) -> None:
+    """Compare the vote journal with the chain beside it, before anything of it is believed."""
+    head = archive.get_head()
+    has_chain = head is not None and head.height > 0
+    suspicion = examine_votes(
+        journals.votes, archive.get_journal_mark(), now_ms, has_chain=has_chain, is_accepted=is_accepted
+    )
+    if suspicion is not None:
+        log.warning("records of what this node signed may be missing; it will not vote until an epoch begins",
+                    reason=suspicion, way_out="wait; or see `flockchain start --accept-restored`")  # fmt: skip

@@ -1,33 +1,31 @@
-"""One live connection to a peer whose identity is known: a bounded queue out, a rate-limited flow in.
+"""One live connection to a peer whose identity is known: bounded queues out, a limited flow in.
 
-A peer that reads too slowly is cut off: when its queue is full, or when one frame has been under way for too long.
-What consensus needs goes before what can wait. Nothing that the peer sends raises here: it is dropped, counted, or the
-link ends.
+A peer that reads too slowly is cut off: when a queue is full of which nothing may be lost, or when one frame has been
+under way for too long. What consensus needs goes before what can wait. Nothing that the peer sends raises here: it is
+dropped, counted, or the link ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from flockchain.gossip.messages import MessageKind, compute_message_kind
+from flockchain.gossip.messages import compute_message_kind
 from flockchain.node.framing import MESSAGES_PER_FRAME_MAX, BrokenFrame, pack_messages, unpack_messages
 from flockchain.node.handshake import RemotePeer
-from flockchain.node.rate_limits import PeerRates
+from flockchain.node.outgoing import OutgoingQueues, Queued
+from flockchain.node.rate_limits import CHANNELS, KIND_RULES, Channel, PeerRates
 from flockchain.node.standing import Misdeed
 from flockchain.primitives.errors import InvalidInput, invariant
-from flockchain.primitives.limits import FRAME_BYTES_MAX, KIB, MIB, PEER_QUEUE_FRAMES_MAX
+from flockchain.primitives.limits import FRAME_BYTES_MAX, KIB
 
 __all__ = ["FrameStream", "LinkConfig", "LinkEnd", "LinkObserver", "PeerLink"]
 
 _BATCH_BYTES: Final = 256 * KIB  # a frame is closed when it holds this much
-_BULK: Final = frozenset(
-    {MessageKind.EXTRINSICS, MessageKind.BLOCKS_REPLY, MessageKind.LEARNING, MessageKind.NEIGHBOURS}
-)
+_REASON_CHARACTERS_MAX: Final = 300
 
 
 class FrameStream(Protocol):
@@ -55,8 +53,7 @@ class LinkEnd(Enum):
 class LinkConfig:
     """How much may wait for a peer, and for how long one frame may take."""
 
-    queue_frames_max: int = PEER_QUEUE_FRAMES_MAX
-    queue_bytes_max: int = 48 * MIB
+    channels: tuple[Channel, ...] = CHANNELS
     write_stall_ms: int = 20_000
 
 
@@ -67,26 +64,28 @@ class LinkObserver(Protocol):
 
     def on_misdeed(self, link: PeerLink, misdeed: Misdeed, reason: str) -> None: ...
 
+    def on_dropped(self, link: PeerLink, message: bytes) -> None: ...
+
 
 class PeerLink:
     """Reads and writes until one end stops; `run` returns why."""
 
     def __init__(
         self, remote: RemotePeer, stream: FrameStream, observer: LinkObserver, config: LinkConfig, *,
-        is_outbound: bool, clock_ms: Callable[[], int],
+        host: str, is_outbound: bool, clock_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         self.remote = remote
+        self.host = host  # where the connection comes from, or was dialled to
         self.is_outbound = is_outbound
         self.messages_in = 0
         self.messages_out = 0
+        self.broken_by = ""  # what the transport said when the stream broke
         self._stream = stream
         self._observer = observer
         self._config = config
         self._clock_ms = clock_ms
         self._rates = PeerRates(clock_ms())
-        self._urgent: deque[bytes] = deque()
-        self._bulk: deque[bytes] = deque()
-        self._queued_bytes = 0
+        self._queues = OutgoingQueues(config.channels)
         self._has_work = asyncio.Event()
         self._writing_since_ms: int | None = None
         self._end: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
@@ -97,17 +96,16 @@ class PeerLink:
         return self._end.done()
 
     def send(self, payload: bytes) -> None:
-        """Queue one message; a full queue ends the link."""
+        """Queue one message; what happens when there is no room is its channel's to say."""
         invariant(0 < len(payload) <= FRAME_BYTES_MAX, "message does not fit a frame", bytes=len(payload))
         if self._end.done():
             return
-        queued = len(self._urgent) + len(self._bulk)
-        if queued >= self._config.queue_frames_max or self._queued_bytes + len(payload) > self._config.queue_bytes_max:
+        outcome = self._queues.push(payload)
+        if outcome is Queued.CUT:
             self.end(LinkEnd.SLOW_READER)
             return
-        queue = self._bulk if payload[0] in _BULK else self._urgent
-        queue.append(payload)
-        self._queued_bytes += len(payload)
+        if outcome is not Queued.TAKEN:
+            self._observer.on_dropped(self, payload)
         self._has_work.set()
 
     def end(self, why: LinkEnd) -> None:
@@ -132,8 +130,7 @@ class PeerLink:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._stream.close()
-            self._urgent.clear()
-            self._bulk.clear()
+            self._queues.clear()
 
     async def _read(self) -> None:
         try:
@@ -149,14 +146,18 @@ class PeerLink:
         except BrokenFrame as error:
             self._observer.on_misdeed(self, Misdeed.BAD_FRAME, str(error))
             self.end(LinkEnd.MISBEHAVED)
-        except Exception:  # whatever the transport raises ends this link and nothing else
-            self.end(LinkEnd.STREAM_BROKEN)
+        except Exception as error:  # whatever the transport raises ends this link and nothing else
+            self._break(error)
 
     def _receive(self, message: bytes) -> None:
         try:
             kind = compute_message_kind(message)
         except InvalidInput as error:
             self._observer.on_misdeed(self, Misdeed.BAD_MESSAGE, str(error))
+            return
+        if len(message) > KIND_RULES[kind].bytes_max:
+            reason = f"a {kind.name} message is too long: {len(message)} bytes of {KIND_RULES[kind].bytes_max}"
+            self._observer.on_misdeed(self, Misdeed.BAD_MESSAGE, reason)
             return
         if not self._rates.is_within(kind, len(message), self._clock_ms()):
             self._observer.on_misdeed(self, Misdeed.OVER_RATE, f"too many {kind.name} messages")
@@ -167,26 +168,21 @@ class PeerLink:
     async def _write(self) -> None:
         try:
             while not self._end.done():
-                if not self._urgent and not self._bulk:
+                batch = self._queues.take(MESSAGES_PER_FRAME_MAX, _BATCH_BYTES)
+                if not batch:
                     self._has_work.clear()
                     await self._has_work.wait()
-                batch = self._take_batch()
+                    continue
                 self._writing_since_ms = self._clock_ms()
                 await self._stream.write(pack_messages(batch))
                 self._writing_since_ms = None
                 self.messages_out += len(batch)
-        except Exception:  # as in `_read`
-            self.end(LinkEnd.STREAM_BROKEN)
+        except Exception as error:  # as in `_read`
+            self._break(error)
 
-    def _take_batch(self) -> list[bytes]:
-        batch: list[bytes] = []
-        size_bytes = 0
-        while len(batch) < MESSAGES_PER_FRAME_MAX:
-            queue = self._urgent or self._bulk
-            if not queue or (batch and size_bytes + len(queue[0]) > _BATCH_BYTES):
-                break
-            message = queue.popleft()
-            batch.append(message)
-            size_bytes += len(message)
-        self._queued_bytes -= size_bytes
-        return batch
+    def _break(self, error: Exception) -> None:
+        if not self._end.done():
+            details = getattr(error, "details", None)  # gRPC's errors say the reason there
+            said = details() if callable(details) else str(error)
+            self.broken_by = f"{type(error).__name__}: {said}"[:_REASON_CHARACTERS_MAX]
+        self.end(LinkEnd.STREAM_BROKEN)

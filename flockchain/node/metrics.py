@@ -28,6 +28,9 @@ class NodeCounters:
     blocks_refused: int = 0
     peers_refused: int = 0
     misdeeds: dict[str, int] = field(default_factory=dict)
+    bans: dict[str, int] = field(default_factory=dict)
+    drops: dict[str, int] = field(default_factory=dict)
+    link_ends: dict[str, int] = field(default_factory=dict)
     finality_ms: list[int] = field(default_factory=lambda: [0] * (len(FINALITY_BUCKETS_MS) + 1))
     finality_ms_sum: int = 0
 
@@ -40,6 +43,18 @@ class NodeCounters:
     def on_misdeed(self, kind: str) -> None:
         """A peer broke a rule."""
         self.misdeeds[kind] = self.misdeeds.get(kind, 0) + 1
+
+    def on_ban(self, what: str) -> None:
+        """A peer, or a host, was banned."""
+        self.bans[what] = self.bans.get(what, 0) + 1
+
+    def on_drop(self, channel: str) -> None:
+        """A message for a peer was dropped or refused, for want of room."""
+        self.drops[channel] = self.drops.get(channel, 0) + 1
+
+    def on_link_end(self, why: str) -> None:
+        """A connection to a peer ended."""
+        self.link_ends[why] = self.link_ends.get(why, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +132,16 @@ class _Collector:
             ("peers_refused", "Handshakes that failed.", counters.peers_refused),
         ):
             yield CounterMetricFamily(f"flockchain_{name}", text, value=value)
-        misdeeds = CounterMetricFamily("flockchain_peer_misdeeds", "Rules that peers broke.", labels=["kind"])
-        for kind, value in sorted(counters.misdeeds.items()):
-            misdeeds.add_metric([kind], value)
-        yield misdeeds
+        for name, text, label, counts in (
+            ("peer_misdeeds", "Rules that peers broke.", "kind", counters.misdeeds),
+            ("bans", "Peers and hosts that were banned.", "what", counters.bans),
+            ("messages_dropped", "Messages for peers that found no room.", "channel", counters.drops),
+            ("links_ended", "Connections to peers that ended.", "reason", counters.link_ends),
+        ):
+            family = CounterMetricFamily(f"flockchain_{name}", text, labels=[label])
+            for key, value in sorted(counts.items()):
+                family.add_metric([key], value)
+            yield family
         yield self._build_finality(HistogramMetricFamily)
 
     def _build_finality(self, family: Any) -> Any:

@@ -1,17 +1,21 @@
 """How well each peer behaves: faults add up, time forgives, and too many of them ban it for a while.
 
-Knows node ids, points and the time that it is handed. Does not close connections: it says when to.
+Knows peers by their key (a node id, or the host that they come from), points, and the time that it is handed: Unix
+milliseconds, since records outlive the process. Does not close connections: it says when to. Keeps nothing on disk:
+`peer_file` does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from flockchain.primitives.errors import invariant
-from flockchain.primitives.numbers import NodeId
 
-__all__ = ["Misdeed", "StandingConfig", "Standings"]
+__all__ = ["Misdeed", "Standing", "StandingConfig", "Standings"]
+
+_MS_PER_MINUTE = 60_000
 
 
 class Misdeed(IntEnum):
@@ -21,6 +25,7 @@ class Misdeed(IntEnum):
     BAD_MESSAGE = 25  # well-framed bytes that are no message
     BAD_CONTENT = 20  # what no honest node sends: a wrong signature, blocks that do not link
     BAD_FRAME = 100  # the framing itself is broken
+    BANNED_IDENTITY = 40  # of a host: an identity that came from it was banned
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,60 +34,82 @@ class StandingConfig:
 
     ban_points: int = 100
     ban_ms: int = 10 * 60 * 1000
-    forgive_points_per_s: int = 1
-    peers_max: int = 4096
+    forgive_points_per_minute: int = 60
+    records_max: int = 4096
 
     def __post_init__(self) -> None:
-        invariant(min(self.ban_points, self.ban_ms, self.peers_max) > 0, "must be positive", config=self)
+        invariant(min(self.ban_points, self.ban_ms, self.records_max) > 0, "must be positive", config=self)
 
 
-@dataclass(slots=True)
-class _Record:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What counts against one key: `points` as of `since_ms`, and until when it is banned (0: never was)."""
+
+    key: bytes
     points: int
     since_ms: int
-    banned_until_ms: int = 0
+    banned_until_ms: int
 
 
 class Standings:
-    """Points by peer. Bounded: the record that says least makes room."""
+    """Points by key. Bounded: the record that says least makes room."""
 
     def __init__(self, config: StandingConfig | None = None) -> None:
         self._config = config or StandingConfig()
-        self._records: dict[NodeId, _Record] = {}
+        self._records: dict[bytes, Standing] = {}
 
-    def get_points(self, peer: NodeId, now_ms: int) -> int:
-        """The points that count against `peer` now."""
-        record = self._records.get(peer)
+    def get_points(self, key: bytes, now_ms: int) -> int:
+        """The points that count against `key` now."""
+        record = self._records.get(key)
         return 0 if record is None else self._compute_points(record, now_ms)
 
-    def is_banned(self, peer: NodeId, now_ms: int) -> bool:
-        """Whether `peer` may not be connected to now."""
-        record = self._records.get(peer)
+    def is_banned(self, key: bytes, now_ms: int) -> bool:
+        """Whether `key` may not be connected to now."""
+        record = self._records.get(key)
         return record is not None and now_ms < record.banned_until_ms
 
-    def on_misdeed(self, peer: NodeId, misdeed: Misdeed, now_ms: int) -> bool:
-        """Count a misdeed; True if `peer` is banned from now on and must be cut off."""
-        record = self._records.get(peer)
+    def count_banned(self, now_ms: int) -> int:
+        """How many are banned now."""
+        return sum(now_ms < record.banned_until_ms for record in self._records.values())
+
+    def on_misdeed(self, key: bytes, misdeed: Misdeed, now_ms: int) -> bool:
+        """Count a misdeed; True if `key` is banned from now on and must be cut off."""
+        record = self._records.get(key)
         if record is None:
             self._make_room(now_ms)
-            record = self._records[peer] = _Record(0, now_ms)
-        record.points = self._compute_points(record, now_ms) + misdeed
-        record.since_ms = now_ms
-        if record.points < self._config.ban_points:
-            return False
-        record.points = 0
-        record.banned_until_ms = now_ms + self._config.ban_ms
-        return True
+            record = Standing(key, 0, now_ms, 0)
+        points = self._compute_points(record, now_ms) + misdeed
+        is_banned = points >= self._config.ban_points
+        if is_banned:
+            record = replace(record, points=0, since_ms=now_ms, banned_until_ms=now_ms + self._config.ban_ms)
+        else:
+            record = replace(record, points=points, since_ms=now_ms)
+        self._records[key] = record
+        return is_banned
 
-    def _compute_points(self, record: _Record, now_ms: int) -> int:
-        forgiven = (now_ms - record.since_ms) * self._config.forgive_points_per_s // 1000
-        return max(0, record.points - forgiven)
+    def get_records(self, now_ms: int) -> tuple[Standing, ...]:
+        """What still counts, by ascending key: what a restart must not forget."""
+        return tuple(record for _, record in sorted(self._records.items()) if self._says_something(record, now_ms))
+
+    def restore(self, records: Iterable[Standing], now_ms: int) -> None:
+        """Take up records of an earlier start. A clock that was ahead then makes no ban longer than a ban is."""
+        for record in records:
+            self._make_room(now_ms)
+            until_ms = min(record.banned_until_ms, now_ms + self._config.ban_ms)
+            self._records[record.key] = replace(record, since_ms=min(record.since_ms, now_ms), banned_until_ms=until_ms)
+
+    def _says_something(self, record: Standing, now_ms: int) -> bool:
+        return now_ms < record.banned_until_ms or self._compute_points(record, now_ms) > 0
+
+    def _compute_points(self, record: Standing, now_ms: int) -> int:
+        elapsed_ms = max(0, now_ms - record.since_ms)
+        return max(0, record.points - elapsed_ms * self._config.forgive_points_per_minute // _MS_PER_MINUTE)
 
     def _make_room(self, now_ms: int) -> None:
-        if len(self._records) < self._config.peers_max:
+        if len(self._records) < self._config.records_max:
             return
         least = min(
             self._records,
-            key=lambda peer: (self._records[peer].banned_until_ms > now_ms, self._records[peer].since_ms),
+            key=lambda key: (self._records[key].banned_until_ms > now_ms, self._records[key].since_ms),
         )
         del self._records[least]

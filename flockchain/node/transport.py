@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -17,8 +18,18 @@ from typing import Any, Final, Protocol
 import grpc
 import grpc.aio
 
+from flockchain.gossip.messages import compute_message_kind
+from flockchain.node.acquaintances import AcquaintanceConfig, Acquaintances
+from flockchain.node.address_groups import is_private_host, parse_stream_peer
 from flockchain.node.certificates import BadCertificate, TlsIdentity, issue_identity
-from flockchain.node.grpc_streams import DialledStream, ServedStream, get_client_certificate, open_channel, open_server
+from flockchain.node.grpc_streams import (
+    DialledStream,
+    ServedStream,
+    get_client_certificate,
+    open_channel,
+    open_server,
+    wait_connected,
+)
 from flockchain.node.handshake import (
     Accepted,
     HandshakeFailed,
@@ -38,10 +49,11 @@ from flockchain.node.handshake import (
     require_good_welcome,
 )
 from flockchain.node.links import FrameStream, LinkConfig, LinkEnd, PeerLink
-from flockchain.node.peers import DialConfig, DialPlan, compute_is_kept
-from flockchain.node.standing import Misdeed, StandingConfig, Standings
+from flockchain.node.peers import compute_is_kept, split_address
+from flockchain.node.rate_limits import KIND_RULES
+from flockchain.node.slots import Seat
+from flockchain.node.standing import Misdeed
 from flockchain.primitives.errors import Fault
-from flockchain.primitives.limits import PEERS_MAX
 from flockchain.primitives.numbers import Hash, NodeId
 from flockchain.v1 import peer_pb2_grpc
 
@@ -63,11 +75,17 @@ class TransportObserver(Protocol):
 
     def on_peer_message(self, peer: NodeId, payload: bytes) -> None: ...
 
-    def on_peer_gone(self, peer: NodeId, why: LinkEnd) -> None: ...
+    def on_peer_gone(self, peer: NodeId, why: LinkEnd, details: str) -> None: ...
 
     def on_peer_refused(self, address: str, reason: str) -> None: ...
 
     def on_peer_misdeed(self, peer: NodeId, misdeed: Misdeed, reason: str) -> None: ...
+
+    def on_banned(self, peer: NodeId, host: str, what: str) -> None: ...
+
+    def on_message_dropped(self, peer: NodeId, channel: str) -> None: ...
+
+    def on_peer_file_trouble(self, reason: str) -> None: ...
 
 
 class BlobService(Protocol):
@@ -83,13 +101,13 @@ class TransportConfig:
     listen: str
     advertise: str = ""
     static_peers: tuple[str, ...] = ()
+    connect_timeout_ms: int = 3_000  # TCP and TLS, when we dial
     handshake_timeout_ms: int = 5_000
     handshakes_max: int = 64
-    peers_max: int = PEERS_MAX
+    handshakes_per_host_max: int = 8  # of one public address
     is_discovering: bool = True
     link: LinkConfig = field(default_factory=LinkConfig)
-    dial: DialConfig = field(default_factory=DialConfig)
-    standing: StandingConfig = field(default_factory=StandingConfig)
+    acquaintances: AcquaintanceConfig = field(default_factory=AcquaintanceConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +150,8 @@ class Transport:
             genesis_hash, node_id, seed, secrets.token_bytes(16), self._identity.fingerprint, config.advertise
         )
         self._links: dict[NodeId, PeerLink] = {}
-        self._standings = Standings(config.standing)
-        self._plan = DialPlan(node_id, config.advertise, config.static_peers, config.dial)
-        self._handshakes = 0
+        self._known = Acquaintances(config.acquaintances, node_id, config.advertise, config.static_peers)
+        self._handshakes: Counter[str] = Counter()  # that run now, by the stranger's host
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Any = None
         self._is_stopping = False
@@ -143,14 +160,18 @@ class Transport:
     @property
     def peers(self) -> tuple[PeerInfo, ...]:
         """The connected peers, ascending by node id."""
-        now_ms = self._clock_ms()
         return tuple(
             PeerInfo(
                 peer, link.remote.address, link.is_outbound, link.messages_in, link.messages_out,
-                self._standings.get_points(peer, now_ms),
+                self._known.get_points(peer),
             )
             for peer, link in sorted(self._links.items())
         )  # fmt: skip
+
+    @property
+    def banned_count(self) -> int:
+        """Identities and hosts that may not connect now."""
+        return self._known.count_banned()
 
     @property
     def identity(self) -> TlsIdentity:
@@ -165,7 +186,9 @@ class Transport:
             raise CannotListen("cannot listen for peers", address=self._config.listen) from error
         address = self._config.advertise or _compute_address(self._config.listen, self.port)
         self._local = replace(self._local, address=address)
-        self._plan = DialPlan(self._node_id, address, self._config.static_peers, self._config.dial)
+        statics = self._config.static_peers
+        self._known = Acquaintances(self._config.acquaintances, self._node_id, address, statics)
+        self._known.load(self._observer.on_peer_file_trouble)
         await self._server.start()
         self._spawn(self._tick_for_ever())
 
@@ -179,6 +202,7 @@ class Transport:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._known.save_if_due(self._observer.on_peer_file_trouble, is_now=True)
 
     def send(self, peers: Iterable[NodeId], payload: bytes) -> None:
         """Queue one encoded message for each of `peers`; those that are not connected are passed over."""
@@ -191,10 +215,11 @@ class Transport:
         """The replica caught `peer` sending what no honest node sends."""
         self._count(peer, Misdeed.BAD_CONTENT, reason)
 
-    def discover(self, node_id: NodeId, address: str) -> None:
-        """A neighbour says that `node_id` listens at `address`."""
-        if self._config.is_discovering:
-            self._plan.on_discovered(node_id, address, self._clock_ms())
+    def discover(self, source: NodeId, node_id: NodeId, address: str) -> None:
+        """The peer `source` says that `node_id` listens at `address`."""
+        link = self._links.get(source)
+        if self._config.is_discovering and link is not None:
+            self._known.plan.on_heard(source, link.host, node_id, address, self._clock_ms())
 
     def get_peer_by_certificate(self, certificate: Hash) -> NodeId | None:
         """The connected peer whose handshake named this TLS certificate."""
@@ -211,20 +236,33 @@ class Transport:
         """A link's peer broke a rule of the wire."""
         self._count(link.remote.node_id, misdeed, reason)
 
+    def on_dropped(self, link: PeerLink, message: bytes) -> None:
+        """A message for a link's peer that did not find room, or took another's."""
+        channel = KIND_RULES[compute_message_kind(message)].channel.name
+        self._observer.on_message_dropped(link.remote.node_id, channel)
+
     async def serve(self, context: Any) -> None:
         """One incoming stream, from the handshake to its end."""
-        if self._handshakes >= self._config.handshakes_max or self._is_stopping:
+        host = parse_stream_peer(context.peer())
+        if self._is_stopping or not self._has_handshake_left(host):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many handshakes")
         stream = ServedStream(context)
-        self._handshakes += 1
+        self._handshakes[host] += 1
         try:
-            remote = await asyncio.wait_for(self._greet(stream, context), self._config.handshake_timeout_ms / 1000)
+            remote = await asyncio.wait_for(
+                self._greet(stream, context, host), self._config.handshake_timeout_ms / 1000
+            )
         except Exception as error:  # a stranger's stream: whatever goes wrong, it ends
             self._observer.on_peer_refused(context.peer(), str(error) or type(error).__name__)
             return
         finally:
-            self._handshakes -= 1
-        await self._run_link(remote, stream, is_outbound=False)
+            self._handshakes -= Counter([host])
+        await self._run_link(remote, host, stream, is_outbound=False)
+
+    def _has_handshake_left(self, host: str) -> bool:
+        is_bounded = self._config.acquaintances.slots.has_private_bounds or not is_private_host(host)
+        most = self._config.handshakes_per_host_max if is_bounded else self._config.handshakes_max
+        return self._handshakes.total() < self._config.handshakes_max and self._handshakes[host] < most
 
     async def serve_blob(self, request: Any, context: Any) -> Any:
         """Answers of `FetchBlob`, as the host's blob service gives them."""
@@ -238,7 +276,7 @@ class Transport:
         async for response in self._blobs.serve(request, context, caller):
             yield response
 
-    async def _greet(self, stream: FrameStream, context: Any) -> RemotePeer:
+    async def _greet(self, stream: FrameStream, context: Any, host: str) -> RemotePeer:
         """The listener's part of the handshake; a refusal is told to the other end before it raises."""
         try:
             hello = require_good_hello(
@@ -248,7 +286,7 @@ class Transport:
             await stream.write(encode_handshake(welcome))
             proof = decode_handshake(await _read_frame(stream))
             remote = require_good_proof(self._local, hello, welcome, proof)
-            self._require_wanted(remote, is_outbound=False)
+            self._require_wanted(remote, host, is_outbound=False)
         except HandshakeFailed as error:
             await stream.write(encode_handshake(Refusal(error.reason)))
             raise
@@ -258,20 +296,23 @@ class Transport:
     async def _dial(self, address: str) -> None:
         """One attempt, and the link that comes of it."""
         channel = open_channel(address, self._identity)
-        stream = DialledStream(channel)
+        stream: DialledStream | None = None
         try:
+            await asyncio.wait_for(wait_connected(channel), self._config.connect_timeout_ms / 1000)
+            stream = DialledStream(channel)
             remote = await asyncio.wait_for(self._introduce(stream, address), self._config.handshake_timeout_ms / 1000)
         except Exception as error:  # a refused, dead or hostile address: try again later
-            stream.close()
+            if stream is not None:
+                stream.close()
             await channel.close(None)
             self._on_dial_failed(address, error)
             return
-        self._plan.on_connected(address, remote.node_id)
+        self._known.plan.on_connected(address, remote.node_id, self._clock_ms())
         try:
-            await self._run_link(remote, stream, is_outbound=True)
+            await self._run_link(remote, _get_host(address), stream, is_outbound=True)
         finally:
             await channel.close(None)
-            self._plan.on_lost(address, self._clock_ms())
+            self._known.plan.on_lost(address, self._clock_ms())
 
     async def _introduce(self, stream: FrameStream, address: str) -> RemotePeer:
         """The dialler's part of the handshake."""
@@ -279,9 +320,9 @@ class Transport:
         await stream.write(encode_handshake(hello))
         welcome = require_good_welcome(self._local, hello, decode_handshake(await _read_frame(stream)))
         remote = build_remote(welcome)
-        self._plan.on_identified(address, remote.node_id)
+        self._known.plan.on_identified(address, remote.node_id)
         try:
-            self._require_wanted(remote, is_outbound=True)
+            self._require_wanted(remote, _get_host(address), is_outbound=True)
         except HandshakeFailed as error:
             await stream.write(encode_handshake(Refusal(error.reason)))
             raise
@@ -293,16 +334,16 @@ class Transport:
             raise HandshakeFailed(RefusalReason.PROTOCOL, "expected an acceptance", got=type(verdict).__name__)
         return remote
 
-    def _require_wanted(self, remote: RemotePeer, *, is_outbound: bool) -> None:
-        if self._standings.is_banned(remote.node_id, self._clock_ms()):
-            raise HandshakeFailed(RefusalReason.BANNED, "peer is banned", peer=remote.node_id)
+    def _require_wanted(self, remote: RemotePeer, host: str, *, is_outbound: bool) -> None:
         old = self._links.get(remote.node_id)
-        if old is None:
-            if len(self._links) >= self._config.peers_max:
-                raise HandshakeFailed(RefusalReason.FULL, "too many peers", peers=len(self._links))
-            return
-        if not old.is_ended and self._is_old_kept(old, remote, is_outbound):
+        if old is not None and not old.is_ended and self._is_old_kept(old, remote, is_outbound):
             raise HandshakeFailed(RefusalReason.DUPLICATE, "peer is connected already", peer=remote.node_id)
+        taken = [
+            Seat(link.host, link.is_outbound or self._known.plan.is_static_node(peer))
+            for peer, link in self._links.items()
+            if peer != remote.node_id
+        ]
+        self._known.require_welcome(remote.node_id, host, taken, is_outbound=is_outbound)
 
     def _is_old_kept(self, old: PeerLink, remote: RemotePeer, is_outbound: bool) -> bool:
         return compute_is_kept(
@@ -310,7 +351,7 @@ class Transport:
             is_same_instance=old.remote.instance == remote.instance,
         )  # fmt: skip
 
-    async def _run_link(self, remote: RemotePeer, stream: FrameStream, *, is_outbound: bool) -> None:
+    async def _run_link(self, remote: RemotePeer, host: str, stream: FrameStream, *, is_outbound: bool) -> None:
         """Register the link, run it, and tell the host of both ends. The old link of the peer gives way."""
         peer = remote.node_id
         old = self._links.get(peer)
@@ -319,7 +360,9 @@ class Transport:
             return
         if old is not None:
             self._unregister(old, LinkEnd.REPLACED)
-        link = PeerLink(remote, stream, self, self._config.link, is_outbound=is_outbound, clock_ms=self._clock_ms)
+        link = PeerLink(
+            remote, stream, self, self._config.link, host=host, is_outbound=is_outbound, clock_ms=self._monotonic_ms
+        )
         self._links[peer] = link
         self._observer.on_peer_connected(remote)
         why = LinkEnd.STREAM_BROKEN
@@ -333,37 +376,41 @@ class Transport:
         peer = link.remote.node_id
         if self._links.get(peer) is link:
             del self._links[peer]
-            self._observer.on_peer_gone(peer, why)
+            self._observer.on_peer_gone(peer, why, link.broken_by)
 
     def _count(self, peer: NodeId, misdeed: Misdeed, reason: str) -> None:
         self._observer.on_peer_misdeed(peer, misdeed, reason)
-        if self._standings.on_misdeed(peer, misdeed, self._clock_ms()):
-            link = self._links.get(peer)
-            if link is not None:
-                link.end(LinkEnd.MISBEHAVED)
+        link = self._links.get(peer)
+        host = "" if link is None else link.host
+        banned = self._known.on_misdeed(peer, host, misdeed)
+        for what in banned:
+            self._observer.on_banned(peer, host, what)
+        if banned and link is not None:
+            link.end(LinkEnd.MISBEHAVED)
 
     def _on_dial_failed(self, address: str, error: Exception) -> None:
         now_ms = self._clock_ms()
         reason = getattr(error, "reason", None)
         if reason is RefusalReason.SELF:
-            self._plan.on_own_address(address)
+            self._known.plan.on_own_address(address)
         else:
-            self._plan.on_failed(address, now_ms, secrets.randbelow(500))
+            self._known.plan.on_failed(address, now_ms, secrets.randbelow(500))
         if isinstance(error, grpc.aio.AioRpcError):
             if _TLS_FAILURE in (error.details() or ""):
                 self._observer.on_peer_refused(address, "TLS fails: it is of another chain, or no flockchain node")
-        elif reason is not RefusalReason.DUPLICATE:
+        elif reason is not RefusalReason.DUPLICATE and not isinstance(error, TimeoutError):
             self._observer.on_peer_refused(address, str(error) or type(error).__name__)
 
     async def _tick_for_ever(self) -> None:
         ticks = 0
         while not self._is_stopping:
-            for address in self._plan.take_due(self._clock_ms(), self._links.keys()):
+            for address in self._known.plan.take_due(self._clock_ms(), self._links.keys()):
                 self._spawn(self._dial(address))
             ticks += 1
             if ticks % _TICKS_PER_LINK_CHECK == 0:
                 for link in list(self._links.values()):
                     link.on_tick()
+                await self._known.save_if_due(self._observer.on_peer_file_trouble)
             await asyncio.sleep(_TICK_S)
 
     def _spawn(self, coroutine: Any) -> None:
@@ -373,6 +420,10 @@ class Transport:
 
     @staticmethod
     def _clock_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+    @staticmethod
+    def _monotonic_ms() -> int:
         return time.monotonic_ns() // 1_000_000
 
 
@@ -380,6 +431,11 @@ def _compute_address(listen: str, port: int) -> str:
     """Where others can dial us, as far as `listen` says; empty for an address that means "any"."""
     host = listen.rpartition(":")[0]
     return "" if host in ("0.0.0.0", "[::]", "") else f"{host}:{port}"
+
+
+def _get_host(address: str) -> str:
+    parts = split_address(address)
+    return address if parts is None else parts[0]
 
 
 def _draw_nonce() -> Hash:

@@ -9,6 +9,9 @@ Each subclass is a sentence and carries the values that disagree.
 
 from __future__ import annotations
 
+_INTEGER_BITS_MAX = 1024
+_TEXT_MAX = 500  # characters of one value in a message
+
 __all__ = ["Fault", "FlockchainError", "InvalidInput", "InvariantBroken", "Refused", "invariant"]
 
 
@@ -50,6 +53,15 @@ def invariant(condition: bool, sentence: str, /, **values: object) -> None:
 
 
 def _show(value: object) -> str:
+    """A value as a message can carry it, whoever chose it: bounded, encodable, and never raising."""
     if isinstance(value, bytes):
         return value.hex() if len(value) <= 8 else f"{value[:8].hex()}…[{len(value)}]"
-    return str(value)
+    if isinstance(value, int) and value.bit_length() > _INTEGER_BITS_MAX:
+        return f"integer of {value.bit_length()} bits"
+    try:
+        text = str(value)
+    except (ValueError, RecursionError):  # a huge integer or a deep nesting inside
+        return type(value).__name__
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}…[{len(text)}]"

@@ -129,7 +129,7 @@ class _Parser:
             case "bool":
                 return codec.BOOL
             case "bytes":
-                return self._parse_bytes()
+                return self._parse_bytes(depth)
             case "text":
                 return codec.Text(self._parse_bound())
             case "list":
@@ -173,11 +173,17 @@ class _Parser:
         self.expect(">")
         return bound
 
-    def _parse_bytes(self) -> Codec[bytes]:
+    def _require_width(self, parts: int, depth: int) -> None:
+        """A list of a million values without bytes would be free to announce and costly to read."""
+        if parts == 0 and depth < _DEPTH_MAX - 1:
+            raise SchemaError("a nested type has at least one byte", at=self.offset)
+
+    def _parse_bytes(self, depth: int) -> Codec[bytes]:
         opening = self.take()
         size_bytes = self.take_number()
         if opening == "[":
             self.expect("]")
+            self._require_width(size_bytes, depth)
             return _ReadableBytes(codec.FixedBytes(size_bytes))
         if opening != "<":
             raise SchemaError("bytes are [exactly] or <at most> so many", got=opening)
@@ -206,6 +212,7 @@ class _Parser:
         for field in self._parse_members():
             self.expect(":")
             fields[field] = self.parse(depth - 1)
+        self._require_width(len(fields), depth)
         return _Record(name, fields)
 
     def _parse_members(self) -> Iterator[str]:
@@ -276,7 +283,7 @@ class _NamedEnum:
 
     def write(self, out: bytearray, value: Any) -> None:
         number = self._numbers.get(value.upper()) if isinstance(value, str) else value
-        if not isinstance(number, int) or number not in self._names:
+        if not isinstance(number, int) or isinstance(number, bool) or number not in self._names:
             raise EncodeError("no such member of the enumeration", enumeration=self.name, got=value)
         codec.U8.write(out, int(number))
 

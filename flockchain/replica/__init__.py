@@ -1,1 +1,1 @@
-"""Floor 4: one participant of the chain. `Replica` takes events and returns effects; `assemble_replica` builds one."""
+"""Floor 5: one participant of the chain. `Replica` takes events and returns effects; `assemble_replica` builds one."""

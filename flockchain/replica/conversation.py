@@ -17,9 +17,11 @@ from flockchain.gossip.relay import RELAYED_KINDS
 from flockchain.primitives.codec import DecodeError
 from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.learning import AggregateVote, LearningItem
-from flockchain.primitives.numbers import Epoch, NodeId
+from flockchain.primitives.numbers import ZERO_HASH, Epoch, NodeId
 from flockchain.replica import events
 from flockchain.replica.learning_desk import is_expected
+from flockchain.replica.lookup import Lookup
+from flockchain.replica.ticks import GossipTick, NeighboursTick
 from flockchain.runtime.pallets.offences import EvidenceForged
 
 if TYPE_CHECKING:
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversation"]
 
+_RELAYED_TAGS: Final = frozenset(bytes([kind]) for kind in RELAYED_KINDS)
 _EARLY_MESSAGES_MAX: Final = 256  # of the next epoch, kept until ours ends
+_NEIGHBOURS_GATHER_MS: Final = 5  # whoever joins a network meets all of it at once
+_NEIGHBOURS_EVERY_MS: Final = 100
 _HANDOVER_EVERY_MS: Final = 500  # per peer that is still in an earlier epoch
 
 
@@ -36,8 +41,11 @@ class Conversation:
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
+        self._lookup = Lookup.open(replica.participant, replica.ledger)
         self._early: deque[core.Event] = deque(maxlen=_EARLY_MESSAGES_MAX)
         self._handed_over_ms: dict[NodeId, int] = {}
+        self._told_ms = 0  # when our neighbours last heard who they are
+        self._due: set[type] = set()  # kinds of ticks that are on their way
 
     @property
     def early_count(self) -> int:
@@ -51,6 +59,24 @@ class Conversation:
             self._on_connected(event.peer)
         else:
             self._on_gone(event.peer)
+
+    def on_tick(self, tick: GossipTick | NeighboursTick) -> None:
+        """What gathered goes out."""
+        replica = self._replica
+        self._due.discard(type(tick))
+        if isinstance(tick, NeighboursTick):
+            self._told_ms = replica.now_ms
+            neighbours = tuple(wire.Neighbour(peer, "") for peer in replica.relay.peers)
+            replica.outbox.forward(replica.relay.peers, wire.encode_message(wire.NeighboursMessage(neighbours)))
+            return
+        for batch in replica.admission.take_unsent(replica.now_ms):
+            replica.outbox.broadcast(wire.ExtrinsicsMessage(batch))
+
+    def gossip_soon(self) -> None:
+        """Extrinsics may wait for gossip."""
+        replica = self._replica
+        if replica.admission.has_unsent:
+            self._set_tick(GossipTick(), replica.admission.compute_gossip_wait_ms(replica.now_ms))
 
     def get_status(self) -> wire.StatusMessage:
         """Where we are."""
@@ -67,8 +93,10 @@ class Conversation:
         replica = self._replica
         replica.relay.on_peer_connected(peer)
         replica.outbox.send(peer, self.get_status())
+        replica.own_votes.on_connected(peer)
         for message in replica.desk.get_greetings():
             replica.outbox.send(peer, message)
+        replica.sync.joining.on_peer_connected(peer)
         self._tell_neighbours()
 
     def _on_gone(self, peer: NodeId) -> None:
@@ -80,22 +108,28 @@ class Conversation:
         self._tell_neighbours()
 
     def _tell_neighbours(self) -> None:
-        neighbours = tuple(wire.Neighbour(peer, "") for peer in self._replica.relay.peers)
-        self._replica.outbox.forward(self._replica.relay.peers, wire.encode_message(wire.NeighboursMessage(neighbours)))
+        wait_ms = self._told_ms + _NEIGHBOURS_EVERY_MS - self._replica.now_ms
+        self._set_tick(NeighboursTick(), max(_NEIGHBOURS_GATHER_MS, wait_ms))
+
+    def _set_tick(self, tick: GossipTick | NeighboursTick, after_ms: int) -> None:
+        if type(tick) not in self._due:
+            self._due.add(type(tick))
+            self._replica.outbox.set_timer(tick, after_ms)
 
     def _on_frame(self, peer: NodeId, payload: bytes) -> None:
         replica = self._replica
+        is_relayed = payload[:1] in _RELAYED_TAGS
+        digest = sha256(payload) if is_relayed else ZERO_HASH
+        if is_relayed and replica.relay.has_seen(digest, replica.now_ms):
+            return  # an echo is not worth decoding
         try:
             message = wire.decode_message(payload)
-            kind = wire.compute_message_kind(payload)
         except InvalidInput as error:
             replica.outbox.penalise(peer, str(error))
             return
-        if kind in RELAYED_KINDS:
-            targets = replica.relay.on_received(peer, sha256(payload), replica.now_ms)
-            if targets is None:
-                return
-            replica.outbox.forward(targets, payload)
+        if is_relayed:
+            targets = replica.relay.on_received(peer, digest, replica.now_ms)
+            replica.outbox.forward(targets or (), payload)
         _ON_MESSAGE[type(message)](self, peer, message)
 
     def _on_proposal(self, peer: NodeId, message: wire.ProposalMessage) -> None:
@@ -164,8 +198,7 @@ class Conversation:
         self._replica.sync.on_status(peer, message.height)
 
     def _on_blocks_request(self, peer: NodeId, message: wire.BlocksRequest) -> None:
-        blocks, certificate = self._replica.answers.find_blocks(message.from_height, message.count)
-        self._replica.outbox.send(peer, wire.BlocksReply(blocks, certificate))
+        self._replica.outbox.send(peer, self._replica.answers.answer_blocks_request(message.from_height, message.count))
 
     def _on_blocks(self, peer: NodeId, message: wire.BlocksReply) -> None:
         self._replica.sync.on_blocks(peer, message)
@@ -178,7 +211,23 @@ class Conversation:
             self._replica.tell_core(core.BlockRequested(message.block_hash, peer))
 
     def _on_block(self, peer: NodeId, message: wire.BlockReply) -> None:
+        self._on_joining(peer, message)
         self._to_core(peer, message.block.header.epoch, core.BlockReceived(message.block, peer))
+
+    def _on_joining(self, peer: NodeId, message: wire.PeerMessage) -> None:
+        self._replica.sync.joining.on_message(peer, message)
+
+    def _on_pruned(self, peer: NodeId, message: wire.BlocksPruned) -> None:
+        self._replica.sync.on_pruned(peer, message)
+
+    def _on_snapshots_request(self, peer: NodeId, message: wire.SnapshotsRequest) -> None:
+        self._replica.outbox.send(peer, self._lookup.list_snapshots())
+
+    def _on_chunk_request(self, peer: NodeId, message: wire.ChunkRequest) -> None:
+        self._replica.outbox.send(peer, self._lookup.find_chunk(message.height, message.index))
+
+    def _on_light_blocks_request(self, peer: NodeId, message: wire.LightBlocksRequest) -> None:
+        self._replica.outbox.send(peer, self._lookup.find_light_blocks(message.from_epoch, message.count))
 
     def _on_certificates_request(self, peer: NodeId, message: wire.CertificatesRequest) -> None:
         self._to_core(peer, message.epoch, core.CertificatesRequested(message.from_view, peer))
@@ -194,6 +243,12 @@ class Conversation:
 
     def _on_neighbours(self, peer: NodeId, message: wire.NeighboursMessage) -> None:
         self._replica.relay.on_neighbours(peer, (neighbour.node_id for neighbour in message.neighbours))
+
+    def _on_own_votes_request(self, peer: NodeId, message: wire.OwnVotesRequest) -> None:
+        self._replica.own_votes.on_request(peer, message)
+
+    def _on_own_votes(self, peer: NodeId, message: wire.OwnVotesReply) -> None:
+        self._replica.own_votes.on_reply(peer, message)
 
 
 _ON_MESSAGE: Final[Mapping[type, Callable[[Conversation, NodeId, Any], None]]] = {
@@ -212,4 +267,13 @@ _ON_MESSAGE: Final[Mapping[type, Callable[[Conversation, NodeId, Any], None]]] =
     wire.CertificatesReply: Conversation._on_certificates,
     wire.EvidenceMessage: Conversation._on_evidence,
     wire.NeighboursMessage: Conversation._on_neighbours,
+    wire.SnapshotsRequest: Conversation._on_snapshots_request,
+    wire.SnapshotsReply: Conversation._on_joining,
+    wire.ChunkRequest: Conversation._on_chunk_request,
+    wire.ChunkReply: Conversation._on_joining,
+    wire.LightBlocksRequest: Conversation._on_light_blocks_request,
+    wire.LightBlocksReply: Conversation._on_joining,
+    wire.BlocksPruned: Conversation._on_pruned,
+    wire.OwnVotesRequest: Conversation._on_own_votes_request,
+    wire.OwnVotesReply: Conversation._on_own_votes,
 }

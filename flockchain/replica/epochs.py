@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from flockchain.consensus.config import ConsensusKeys, CoreConfig, EpochContext
 from flockchain.consensus.core import Core
 from flockchain.consensus.guard import GuardState
-from flockchain.primitives.errors import Refused
 from flockchain.primitives.numbers import AccountId, Epoch, Hash, Height
 from flockchain.primitives.validator_set import ValidatorSet
+from flockchain.runtime.pallets.staking import EpochUnknown
 from flockchain.runtime.views import Views
 from flockchain.storage.overlay import StateReader
 
@@ -51,10 +51,12 @@ class Epochs:
         """The set of an epoch that the state knows: recent, current or next."""
         try:
             return self._views.get_validator_set(state, epoch)
-        except Refused:
+        except EpochUnknown:
             return None
 
-    def open(self, state: StateReader, epoch: Epoch, anchor_hash: Hash, guard_records: Iterable[bytes]) -> Core:
+    def open(
+        self, state: StateReader, epoch: Epoch, anchor_hash: Hash, guard_records: Iterable[bytes], *, is_muted: bool
+    ) -> Core:
         """The core of `epoch`; `state` is finalized in it or is its anchor's. The guard goes on where it stood."""
         validators = self._views.get_validator_set(state, epoch)
         my_index = validators.get_index_of(self._identity.account) if self._identity.keys else None
@@ -68,4 +70,5 @@ class Epochs:
             my_index=my_index,
         )
         guard = GuardState.restore(epoch, guard_records)
+        guard.is_muted = is_muted
         return Core(self._config, context, guard, self._identity.keys if my_index is not None else None)

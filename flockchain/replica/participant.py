@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flockchain.consensus.timers import Timer
+from flockchain.consensus.quarantine import QuarantineConfig
 from flockchain.crypto.bls import BlsBackend
 from flockchain.duties import DutyCore
 from flockchain.gossip.relay import RelayConfig
-from flockchain.primitives.numbers import Epoch, Hash, View
+from flockchain.primitives.numbers import Hash
 from flockchain.replica.answers import ArchiveReader
 from flockchain.replica.epochs import Epochs, Identity
 from flockchain.replica.learning_desk import LearningDesk
 from flockchain.replica.proposer import Pace
+from flockchain.storage.snapshot_shelf import MemoryShelf, SnapshotShelf
 from flockchain.sync.core import SyncConfig
+from flockchain.sync.retention import RetentionConfig
+from flockchain.sync.snapshots import SnapshotConfig
 
-__all__ = ["CheckTick", "GossipTick", "Participant", "ProposeTick", "SyncTick", "ViewTimer"]
+__all__ = ["Participant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +39,11 @@ class Participant:
     vote_records: Sequence[bytes] = ()
     sync_config: SyncConfig = field(default_factory=SyncConfig)
     relay_config: RelayConfig = field(default_factory=RelayConfig)
+    snapshot_config: SnapshotConfig = field(default_factory=SnapshotConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
+    offered: SnapshotShelf = field(default_factory=MemoryShelf)  # our own snapshots, for others
+    fetched: SnapshotShelf = field(default_factory=MemoryShelf)  # the chunks of the one that we join by
+    quarantine_config: QuarantineConfig | None = field(default_factory=QuarantineConfig)  # None: heedless
 
     def build_desk(self) -> LearningDesk:
         return LearningDesk(self.genesis_hash, self.bls, self.duties)
-
-
-@dataclass(frozen=True, slots=True)
-class ViewTimer:
-    """A timer of the consensus core of `epoch`."""
-
-    epoch: Epoch
-    timer: Timer
-
-
-@dataclass(frozen=True, slots=True)
-class ProposeTick:
-    """The pace allows our block now."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckTick:
-    """A block's timestamp is reached by our clock: its execution may be believed now."""
-
-    epoch: Epoch
-    view: View
-    block_hash: Hash
-
-
-@dataclass(frozen=True, slots=True)
-class GossipTick:
-    """Pass on the extrinsics that gathered."""
-
-
-@dataclass(frozen=True, slots=True)
-class SyncTick:
-    """Look whether we fell behind."""

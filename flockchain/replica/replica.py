@@ -25,15 +25,17 @@ from flockchain.primitives.limits import CERTIFICATES_PER_REPLY_MAX
 from flockchain.primitives.numbers import Epoch, View
 from flockchain.primitives.vote import Certificate
 from flockchain.replica import effects as out
-from flockchain.replica import events
+from flockchain.replica import events, ticks
 from flockchain.replica.accusations import Accusations
 from flockchain.replica.admission import Admission
 from flockchain.replica.answers import Answers
 from flockchain.replica.catch_up import CatchUp
 from flockchain.replica.conversation import Conversation
 from flockchain.replica.outbox import Outbox
-from flockchain.replica.participant import CheckTick, GossipTick, Participant, ProposeTick, SyncTick, ViewTimer
+from flockchain.replica.own_votes import OwnVotes
+from flockchain.replica.participant import Participant
 from flockchain.replica.proposer import Assignment, Proposer
+from flockchain.replica.vetting import Vetting
 from flockchain.runtime.extrinsics import CheckedExtrinsic
 from flockchain.runtime.ledger import ExecutedBlock, Ledger
 
@@ -50,7 +52,7 @@ class Replica:
         self.participant = participant
         self.ledger = ledger
         self.relay = Relay(participant.relay_config)
-        self.outbox = Outbox(self.relay)
+        self.outbox = Outbox(self.relay, participant.identity.account)
         self.admission = Admission(ledger.executive)
         self.desk = participant.build_desk()
         self.accusations = Accusations(ledger, self.outbox)
@@ -59,11 +61,12 @@ class Replica:
         )
         self.answers = Answers(participant.archive, ledger, participant.epochs)
         self.conversation = Conversation(self)
+        self.own_votes = OwnVotes(self)
+        self.vetting = Vetting(self)
         self.now_ms = now_ms
         self.sync = CatchUp(self, now_ms)
         self.view = View(0)
         self._ticks = 0
-        self._is_gossip_due = False
         self._todo: deque[tuple[Core, core.Event]] = deque()
         self.core = self._open_core()
 
@@ -90,10 +93,12 @@ class Replica:
     def _on_started(self, _: events.Started) -> None:
         self._hand_over_head()
         self.tell_core(core.Started())
-        self._work_through()
+        self.work_through()
+        self.own_votes.start()
+        self.work_through()
         head = self.ledger.finalized
-        self._perform_learning(self.desk.on_finalized(head.state, head.header.height, is_live=self.sync.is_live))
-        self.outbox.set_timer(SyncTick(), _SYNC_MS)
+        self._take_up_duties(head)
+        self.outbox.set_timer(ticks.SyncTick(), _SYNC_MS)
 
     def _on_extrinsics(self, event: events.ExtrinsicsSubmitted) -> None:
         for checked in event.extrinsics:
@@ -105,24 +110,25 @@ class Replica:
 
     def _on_timer(self, event: events.TimerFired) -> None:
         timer = event.timer
-        if isinstance(timer, ViewTimer):
+        if isinstance(timer, ticks.ViewTimer):
             if timer.epoch == self.core.epoch:
                 self.tell_core(core.TimerFired(timer.timer))
-        elif isinstance(timer, CheckTick):
-            if timer.epoch == self.core.epoch:
-                self.tell_core(core.BlockChecked(timer.view, timer.block_hash, is_valid=True))
-        elif isinstance(timer, ProposeTick):
+        elif isinstance(timer, ticks.CheckTick):
+            self.vetting.on_tick(timer)
+        elif isinstance(timer, ticks.ListenTick):
+            self.own_votes.on_timer()
+        elif isinstance(timer, ticks.ProposeTick):
             self._propose_if_due()
-        elif isinstance(timer, GossipTick):
-            self._is_gossip_due = False
-            for batch in self.admission.take_unsent(self.now_ms):
-                self.outbox.broadcast(wire.ExtrinsicsMessage(batch))
+        elif isinstance(timer, ticks.ApplyTick):
+            self.sync.on_apply_tick()
+        elif isinstance(timer, ticks.GossipTick | ticks.NeighboursTick):
+            self.conversation.on_tick(timer)
         else:
             self._on_sync_tick()
-        self._work_through()
+        self.work_through()
 
     def _on_sync_tick(self) -> None:
-        self.outbox.set_timer(SyncTick(), _SYNC_MS)
+        self.outbox.set_timer(ticks.SyncTick(), _SYNC_MS)
         self._ticks += 1
         if self._ticks % _STATUS_EVERY_TICKS == 0:
             self.outbox.broadcast(self.conversation.get_status())
@@ -134,7 +140,7 @@ class Replica:
 
     def _on_peer(self, event: events.PeerConnected | events.PeerGone | events.MessageReceived) -> None:
         self.conversation.on_event(event)
-        self._work_through()
+        self.work_through()
 
     # Consensus
 
@@ -144,36 +150,18 @@ class Replica:
 
     def on_new_work(self) -> None:
         """Something waits for a block or for gossip."""
-        if self.admission.has_unsent and not self._is_gossip_due:
-            self._is_gossip_due = True
-            self.outbox.set_timer(GossipTick(), self.admission.compute_gossip_wait_ms(self.now_ms))
+        self.conversation.gossip_soon()
         self._propose_if_due()
-        self._work_through()
+        self.work_through()
 
-    def _work_through(self) -> None:
+    def work_through(self) -> None:
+        """Let the core take what is queued for it."""
         while self._todo:
             target, event = self._todo.popleft()
             if target is not self.core:
                 continue  # its epoch ended
             for effect in target.on_event(event):
                 _ON_CORE_EFFECT[type(effect)](self, target.epoch, effect)
-
-    def _journal(self, epoch: Epoch, effect: asked.Journal) -> None:
-        self.outbox.add(out.PersistVote(GUARD_RECORD.encode(effect.record)))
-
-    def _check(self, epoch: Epoch, effect: asked.CheckBlock) -> None:
-        """V1-V5 and everything else of a block is its execution; the clock is ours to compare with."""
-        try:
-            executed = self.ledger.execute(effect.block)
-        except (InvalidInput, Refused) as error:
-            self.outbox.add(out.BlockRefused(effect.block_hash, str(error)))
-            self.tell_core(core.BlockChecked(effect.view, effect.block_hash, is_valid=False))
-            return
-        early_ms = executed.header.timestamp_ms - self.participant.pace.drift_max_ms - self.now_ms
-        if early_ms > 0:  # ahead of our clock: no vote before its time
-            self.outbox.set_timer(CheckTick(epoch, effect.view, effect.block_hash), early_ms)
-            return
-        self.tell_core(core.BlockChecked(effect.view, effect.block_hash, is_valid=True))
 
     def _assign(self, epoch: Epoch, effect: asked.BuildBlock) -> None:
         keys = self.participant.identity.keys
@@ -189,7 +177,7 @@ class Replica:
             return
         wait_ms = self.proposer.compute_wait_ms(self.now_ms)
         if wait_ms > 0:
-            self.outbox.set_timer(ProposeTick(), wait_ms)
+            self.outbox.set_timer(ticks.ProposeTick(), wait_ms)
             return
         block = self.proposer.build(self.now_ms)
         answer = core.BuildFailed(assignment.view) if block is None else core.BlockBuilt(assignment.view, block)
@@ -213,7 +201,7 @@ class Replica:
         for item in executed:
             self.admission.on_finalized(head.state, item.block)
             self.accusations.on_finalized(item.block)
-        self._perform_learning(self.desk.on_finalized(head.state, head.header.height, is_live=self.sync.is_live))
+        self._take_up_duties(head)
         if self.participant.epochs.compute_last_height(self.core.epoch) == head.header.height:
             self.core = self._open_core()
             self.tell_core(core.Started())
@@ -226,7 +214,9 @@ class Replica:
         epoch = epochs.compute_open_epoch(head.header.height)
         anchor_hash = self.answers.get_anchor_hash(epoch)
         self.proposer.assignment = None
-        return epochs.open(head.state, epoch, anchor_hash, self.participant.vote_records)
+        votes = self.own_votes
+        votes.on_epoch(epoch)
+        return epochs.open(head.state, epoch, anchor_hash, votes.records, is_muted=votes.is_muted)
 
     def _hand_over_head(self) -> None:
         """After a restart in mid-epoch: tell the core which block was final."""
@@ -237,6 +227,10 @@ class Replica:
             self.tell_core(core.SyncedTo(head.block, certificate))  # type: ignore[arg-type]
 
     # Output
+
+    def _take_up_duties(self, head: ExecutedBlock) -> None:
+        is_live = self.sync.is_live and not self.own_votes.is_forgetful
+        self._perform_learning(self.desk.on_finalized(head.state, head.header.height, is_live=is_live))
 
     def _perform_learning(self, answer: tuple[list[out.PersistDuty | out.Work], list[wire.PeerMessage]]) -> None:
         work, gossip = answer
@@ -260,21 +254,23 @@ _ON_EVENT: Final[Mapping[type, Callable[[Replica, Any], None]]] = {
 }
 
 _ON_CORE_EFFECT: Final[Mapping[type, Callable[[Replica, Epoch, Any], None]]] = {
-    asked.Journal: Replica._journal,
+    asked.Journal: lambda self, _, effect: self.outbox.add(out.PersistVote(GUARD_RECORD.encode(effect.record))),
     asked.BroadcastProposal: lambda self, _, effect: self.outbox.broadcast(wire.ProposalMessage(effect.proposal)),
     asked.BroadcastVote: lambda self, _, effect: self.outbox.broadcast(wire.VoteMessage(effect.vote)),
     asked.ExposeVote: lambda self, _, effect: self.outbox.broadcast(wire.VoteMessage(effect.vote)),
-    asked.BroadcastCertificate: lambda self, _, effect: self.outbox.broadcast(
-        wire.CertificateMessage(effect.certificate)
+    asked.BroadcastCertificate: lambda self, _, effect: self.outbox.pass_on(
+        wire.CertificateMessage(effect.certificate), is_to_all=effect.is_repeated
     ),
     asked.SendCertificates: lambda self, _, effect: self.outbox.send(
         effect.peer, wire.CertificatesReply(effect.certificates[:CERTIFICATES_PER_REPLY_MAX])
     ),
     asked.SendBlock: lambda self, _, effect: self.outbox.send(effect.peer, wire.BlockReply(effect.block)),
     asked.BuildBlock: Replica._assign,
-    asked.CheckBlock: Replica._check,
+    asked.CheckBlock: lambda self, epoch, effect: self.vetting.check(epoch, effect),
     asked.FinalizeBlocks: Replica._finalize,
-    asked.SetTimer: lambda self, epoch, effect: self.outbox.set_timer(ViewTimer(epoch, effect.timer), effect.after_ms),
+    asked.SetTimer: lambda self, epoch, effect: self.outbox.set_timer(
+        ticks.ViewTimer(epoch, effect.timer), effect.after_ms
+    ),
     asked.RequestCertificates: lambda self, epoch, effect: self.outbox.ask_someone(
         wire.CertificatesRequest(epoch, effect.from_view)
     ),
@@ -282,4 +278,6 @@ _ON_CORE_EFFECT: Final[Mapping[type, Callable[[Replica, Epoch, Any], None]]] = {
     asked.ReportEvidence: Replica._report,
     asked.BlamePeer: lambda self, _, effect: self.outbox.penalise(effect.peer, effect.reason),
     asked.EnteredView: Replica._enter_view,
+    asked.OwnVoteHeard: lambda self, _, effect: self.own_votes.on_heard(effect),
+    asked.SendOwnVotes: lambda self, _, effect: self.own_votes.answer(effect),
 }

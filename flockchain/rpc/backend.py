@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from flockchain.primitives.block import Block
+from flockchain.primitives.block import Block, Header
 from flockchain.primitives.numbers import AccountId, Epoch, Hash, Height, Nonce, View
+from flockchain.primitives.validator_set import ValidatorSet
 from flockchain.primitives.vote import Certificate
 from flockchain.rpc.heads import HeadBroadcast
 from flockchain.runtime.flock import Runtime
@@ -42,6 +43,7 @@ class NodeStatus:
     peers: int
     is_syncing: bool
     pending_extrinsics: int
+    signing: str = "signing"  # or why not
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,17 @@ class FinalizedChain(Protocol):
 
     def get_block(self, height: Height) -> Block | None: ...
 
+    def require_height(self, height: Height) -> None:
+        """Raises `HeightPruned` if the block was dropped, or never came because of a snapshot."""
+
+    def get_header(self, height: Height) -> Header | None:
+        """Of every block that is held, and of every epoch's last block."""
+
     def get_height(self, block_hash: Hash) -> Height | None: ...
 
     def get_certificate(self, height: Height) -> Certificate | None: ...
+
+    def get_validator_set(self, epoch: Epoch) -> ValidatorSet | None: ...
 
     def get_receipts(self, height: Height) -> bytes | None: ...
 

@@ -7,13 +7,15 @@ from typing import Any
 import grpc.aio
 
 from flockchain.crypto.hashing import compute_block_hash
-from flockchain.primitives.block import BLOCK, HEADER, Block
-from flockchain.primitives.errors import invariant
-from flockchain.primitives.numbers import Epoch, Hash, Height
+from flockchain.light.light_block import LIGHT_BLOCK, LightBlock
+from flockchain.primitives.block import BLOCK, HEADER, Block, Header
+from flockchain.primitives.errors import InvalidInput
+from flockchain.primitives.limits import HEADERS_PER_PROOF_MAX
+from flockchain.primitives.numbers import U64_MAX, Epoch, Hash, Height
 from flockchain.primitives.schema import describe_codec
 from flockchain.primitives.vote import CERTIFICATE
 from flockchain.rpc.backend import ChainBackend
-from flockchain.rpc.epoch_sets import EpochSets
+from flockchain.rpc.epoch_sets import get_epoch_set
 from flockchain.rpc.failures import NotThere
 from flockchain.rpc.messages import build_header, build_validators
 from flockchain.runtime.flock import Runtime
@@ -23,17 +25,14 @@ from flockchain.v1.chain_pb2_grpc import ChainServiceServicer
 
 __all__ = ["ChainService", "build_metadata"]
 
-_HEADERS_PER_PROOF_MAX = 4096
-
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ChainService(ChainServiceServicer):
     """Reads of finalized blocks and of what the chain fixes."""
 
-    def __init__(self, backend: ChainBackend, epoch_sets: EpochSets) -> None:
+    def __init__(self, backend: ChainBackend) -> None:
         self._backend = backend
-        self._epoch_sets = epoch_sets
         self._metadata = build_metadata(backend.runtime)
 
     async def GetStatus(  # noqa: N802
@@ -46,7 +45,7 @@ class ChainService(ChainServiceServicer):
             peers=status.peers, syncing=status.is_syncing, genesis_hash=identity.genesis_hash,
             chain_name=identity.chain_name, spec_version=self._backend.runtime.spec_version,
             node_version=identity.node_version, timestamp_ms=header.timestamp_ms, state_root=header.state_root,
-            pending_extrinsics=status.pending_extrinsics,
+            pending_extrinsics=status.pending_extrinsics, signing=status.signing,
         )  # fmt: skip
 
     async def GetBlock(  # noqa: N802
@@ -65,25 +64,24 @@ class ChainService(ChainServiceServicer):
     async def ProveHeader(  # noqa: N802
         self, request: chain_pb2.ProveHeaderRequest, context: Context
     ) -> chain_pb2.ProveHeaderResponse:
-        height = Height(request.height)
-        if request.HasField("last_of_epoch"):
-            height = self._backend.runtime.views.get_last_height(Epoch(request.last_of_epoch))
-        headers = [HEADER.encode(self._require_block(height).header)]
-        certificate = self._backend.chain.get_certificate(height)
-        while certificate is None and height > 0:
+        height = self._get_proven_height(request)
+        headers: list[Header] = []
+        while (certificate := self._backend.chain.get_certificate(height)) is None:
+            headers.append(self._require_header(height))
             height = Height(height + 1)
-            headers.append(HEADER.encode(self._require_block(height).header))
-            certificate = self._backend.chain.get_certificate(height)
-            invariant(len(headers) <= _HEADERS_PER_PROOF_MAX, "a certificate follows within an epoch", height=height)
+            if len(headers) > HEADERS_PER_PROOF_MAX:
+                raise NotThere("the certificate that covers this header is too far above it", height=height)
+        header = self._require_header(height)
+        light_block = LightBlock(header, certificate, get_epoch_set(self._backend, header.epoch))
         return chain_pb2.ProveHeaderResponse(
-            headers_canonical=headers,
-            certificate_bytes_canonical=CERTIFICATE.encode(certificate) if certificate else b"",
-        )  # fmt: skip
+            headers_canonical=[HEADER.encode(lower) for lower in headers],
+            light_block_canonical=LIGHT_BLOCK.encode(light_block),
+        )
 
     async def GetValidatorSet(  # noqa: N802
         self, request: chain_pb2.GetValidatorSetRequest, context: Context
     ) -> chain_pb2.GetValidatorSetResponse:
-        return build_validators(self._epoch_sets.get(Epoch(request.epoch)))
+        return build_validators(get_epoch_set(self._backend, Epoch(request.epoch)))
 
     async def GetMetadata(  # noqa: N802
         self, request: chain_pb2.GetMetadataRequest, context: Context
@@ -96,6 +94,14 @@ class ChainService(ChainServiceServicer):
         identity = self._backend.identity
         return chain_pb2.GetGenesisResponse(genesis_hash=identity.genesis_hash, genesis_toml=identity.genesis_toml)
 
+    def _get_proven_height(self, request: chain_pb2.ProveHeaderRequest) -> Height:
+        if request.HasField("last_of_epoch"):
+            last = self._backend.runtime.views.get_last_height(Epoch(request.last_of_epoch))
+            if last > U64_MAX:
+                raise InvalidInput("there is no such epoch", epoch=request.last_of_epoch)
+            return last
+        return Height(request.height) if request.HasField("height") else self._backend.get_status().height
+
     def _get_height(self, request: chain_pb2.GetBlockRequest) -> Height:
         if request.HasField("height"):
             return Height(request.height)
@@ -106,7 +112,15 @@ class ChainService(ChainServiceServicer):
             raise NotThere("no finalized block has this hash", block=request.block_hash)
         return height
 
+    def _require_header(self, height: Height) -> Header:
+        header = self._backend.chain.get_header(height)
+        if header is None:
+            self._backend.chain.require_height(height)
+            raise NotThere("no header of this height is here", height=height)
+        return header
+
     def _require_block(self, height: Height) -> Block:
+        self._backend.chain.require_height(height)
         block = self._backend.chain.get_block(height)
         if block is None:
             raise NotThere("no block is finalized at this height", height=height)

@@ -54,6 +54,7 @@ class EventService(EventServiceServicer):
             yield events_pb2.SubscribeResponse(round_changed=change)
 
     def _build(self, height: Height, with_events: bool) -> events_pb2.FinalizedBlock:
+        self._backend.chain.require_height(height)
         block = self._backend.chain.get_block(height)
         invariant(block is not None, "a finalized block is on disk", height=height)
         if block is None:

@@ -15,6 +15,7 @@ import grpc.aio
 
 from flockchain.primitives.errors import Fault, InvalidInput, Refused
 from flockchain.rpc.heads import SlowReader, TooManySubscribers
+from flockchain.rpc.malformed import SoundRequests, read_softly, require_sound
 from flockchain.runtime.frame import ValueMissing
 from flockchain.runtime.pallets.staking import EpochUnknown
 from flockchain.storage.blobs import BlobUnknown
@@ -73,21 +74,25 @@ class Failures(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         handler = await continuation(details)
         if handler is None or details.method.startswith("/grpc."):
             return handler
-        codecs = (handler.request_deserializer, handler.response_serializer)
+        codecs = (read_softly(handler.request_deserializer), handler.response_serializer)
         if handler.request_streaming and not handler.response_streaming:
-            return grpc.stream_unary_rpc_method_handler(self._wrap_unary(handler.stream_unary, None), *codecs)
+            return grpc.stream_unary_rpc_method_handler(
+                self._wrap_unary(handler.stream_unary, None, SoundRequests), *codecs
+            )
         if not handler.request_streaming and handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(self._wrap_stream(handler.unary_stream), *codecs)
         if not handler.request_streaming:
-            wrapped = self._wrap_unary(handler.unary_unary, self._unary_deadline_s)
+            wrapped = self._wrap_unary(handler.unary_unary, self._unary_deadline_s, require_sound)
             return grpc.unary_unary_rpc_method_handler(wrapped, *codecs)
         return handler
 
-    def _wrap_unary(self, inner: Callable[[Any, Any], Awaitable[Any]], deadline_s: float | None) -> Any:
+    def _wrap_unary(
+        self, inner: Callable[[Any, Any], Awaitable[Any]], deadline_s: float | None, check: Callable[[Any], Any]
+    ) -> Any:
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
                 async with asyncio.timeout(deadline_s):
-                    return await inner(request, context)
+                    return await inner(check(request), context)
             except (grpc.aio.AbortError, grpc.aio.BaseError):
                 raise
             except Exception as error:
@@ -98,7 +103,7 @@ class Failures(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _wrap_stream(self, inner: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
-                async for message in inner(request, context):
+                async for message in inner(require_sound(request), context):
                     yield message
             except (grpc.aio.AbortError, grpc.aio.BaseError):
                 raise

@@ -5,10 +5,8 @@ Knows gRPC and the list of services. Authentication is the address it listens on
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import grpc.aio
@@ -20,7 +18,6 @@ from flockchain.primitives.limits import API_MESSAGE_BYTES_MAX
 from flockchain.rpc.backend import ChainBackend
 from flockchain.rpc.blobs import BlobService
 from flockchain.rpc.chain import ChainService
-from flockchain.rpc.epoch_sets import EpochSets
 from flockchain.rpc.events import EventService
 from flockchain.rpc.extrinsics import ExtrinsicService
 from flockchain.rpc.failures import Failures
@@ -70,14 +67,9 @@ class ApiLimits:
 class ApiServer:
     """A server with all services of a backend. Use it on the event loop that it was made on."""
 
-    def __init__(
-        self, server: grpc.aio.Server, health_service: Any, backend: ChainBackend, epoch_sets: EpochSets
-    ) -> None:
+    def __init__(self, server: grpc.aio.Server, health_service: Any) -> None:
         self._server = server
         self._health = health_service
-        self._backend = backend
-        self._epoch_sets = epoch_sets
-        self._recorder: asyncio.Task[None] | None = None
 
     async def start(self, address: str) -> int:
         """Listen on `address` ("127.0.0.1:0" picks a port) and return the port. Raises `PortTaken`."""
@@ -88,8 +80,6 @@ class ApiServer:
         if port == 0:
             raise PortTaken("the API cannot listen on its address", address=address)
         await self._server.start()
-        following = self._epoch_sets.follow(self._backend.heads, lambda: self._backend.get_status().height)
-        self._recorder = asyncio.create_task(following)
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         for name in _SERVICES:
             await self._health.set(f"flockchain.v1.{name}", health_pb2.HealthCheckResponse.SERVING)
@@ -99,19 +89,10 @@ class ApiServer:
         """Take no new requests, give the running ones a moment, and end."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
-        if self._recorder is not None:
-            self._recorder.cancel()
-            await asyncio.gather(self._recorder, return_exceptions=True)
 
 
-def build_server(
-    backend: ChainBackend, limits: ApiLimits | None = None, *, history_folder: Path | None = None
-) -> ApiServer:
-    """A server that is not started yet. Call it on the event loop.
-
-    `history_folder` is where the validator sets of past epochs are kept for light clients; without one a restart
-    forgets them.
-    """
+def build_server(backend: ChainBackend, limits: ApiLimits | None = None) -> ApiServer:
+    """A server that is not started yet. Call it on the event loop."""
     bounds = limits or ApiLimits()
     server = grpc.aio.server(
         interceptors=(Failures(bounds.unary_deadline_ms),),
@@ -125,20 +106,17 @@ def build_server(
     )
     outcomes = Outcomes(backend.chain, backend.runtime)
     desk = UploadDesk(backend.blobs, backend.chain.state, lambda: backend.get_status().height, bounds.uploads)
-    epoch_sets = EpochSets(backend.chain, backend.runtime.views, history_folder)
-    _add_services(server, backend, outcomes, desk, epoch_sets)
+    _add_services(server, backend, outcomes, desk)
     health_service = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     names = [f"flockchain.v1.{name}" for name in _SERVICES]
     reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    return ApiServer(server, health_service, backend, epoch_sets)
+    return ApiServer(server, health_service)
 
 
-def _add_services(
-    server: grpc.aio.Server, backend: ChainBackend, outcomes: Outcomes, desk: UploadDesk, epoch_sets: EpochSets
-) -> None:
+def _add_services(server: grpc.aio.Server, backend: ChainBackend, outcomes: Outcomes, desk: UploadDesk) -> None:
     add: list[tuple[Callable[[Any, Any], None], Any]] = [
-        (chain_pb2_grpc.add_ChainServiceServicer_to_server, ChainService(backend, epoch_sets)),
+        (chain_pb2_grpc.add_ChainServiceServicer_to_server, ChainService(backend)),
         (extrinsics_pb2_grpc.add_ExtrinsicServiceServicer_to_server, ExtrinsicService(backend, outcomes)),
         (state_pb2_grpc.add_StateServiceServicer_to_server, StateService(backend)),
         (tasks_pb2_grpc.add_TaskServiceServicer_to_server, TaskService(backend)),

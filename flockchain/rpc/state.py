@@ -9,14 +9,15 @@ import grpc.aio
 
 from flockchain.primitives.block import HEADER
 from flockchain.primitives.errors import InvalidInput, invariant
-from flockchain.primitives.limits import API_MESSAGE_BYTES_MAX, API_PAGE_MAX, STATE_KEY_BYTES_MAX
-from flockchain.rpc.backend import ChainBackend
+from flockchain.primitives.limits import API_MESSAGE_BYTES_MAX, API_PAGE_MAX, PROVEN_KEYS_MAX, STATE_KEY_BYTES_MAX
+from flockchain.rpc.backend import ChainBackend, StateProof
+from flockchain.storage.ics23 import encode_commitment_proof
+from flockchain.storage.proof import PROOF
 from flockchain.v1 import state_pb2
 from flockchain.v1.state_pb2_grpc import StateServiceServicer
 
 __all__ = ["StateService"]
 
-_KEYS_PER_PROOF_MAX = 64
 _PAGE_BYTES_MAX = API_MESSAGE_BYTES_MAX // 4
 _SCANNED_MAX = 65_536
 
@@ -40,8 +41,8 @@ class StateService(StateServiceServicer):
     async def ProveState(  # noqa: N802
         self, request: state_pb2.ProveStateRequest, context: Context
     ) -> state_pb2.ProveStateResponse:
-        if not 0 < len(request.keys) <= _KEYS_PER_PROOF_MAX:
-            raise InvalidInput("from one to 64 keys are proven at a time", got=len(request.keys))
+        if not 0 < len(request.keys) <= PROVEN_KEYS_MAX:
+            raise InvalidInput("so many keys are not proven at a time", most=PROVEN_KEYS_MAX, got=len(request.keys))
         for key in request.keys:
             _require_key(key)
         proofs = [(key, self._backend.prove(key)) for key in request.keys]
@@ -49,15 +50,9 @@ class StateService(StateServiceServicer):
         invariant(all(proof.height == height for _, proof in proofs), "nothing is finalized between two proofs")
         block = self._backend.chain.get_block(height)
         invariant(block is not None, "the finalized head is on disk", height=height)
-        return state_pb2.ProveStateResponse(
-            entries=[
-                state_pb2.ProvenEntry(
-                    key=key, found=proof.value is not None, value=proof.value or b"", proof_bytes_canonical=proof.proof
-                )
-                for key, proof in proofs
-            ],
-            height=height, header_canonical=HEADER.encode(block.header) if block else b"",
-        )  # fmt: skip
+        entries = [_build_entry(key, proof, with_ics23=request.with_ics23) for key, proof in proofs]
+        header = HEADER.encode(block.header) if block else b""
+        return state_pb2.ProveStateResponse(entries=entries, height=height, header_canonical=header)
 
     async def ListState(  # noqa: N802
         self, request: state_pb2.ListStateRequest, context: Context
@@ -76,6 +71,13 @@ class StateService(StateServiceServicer):
             size_bytes += len(key) + len(value)
         height = self._backend.get_status().height
         return state_pb2.ListStateResponse(entries=entries, has_more=has_more, height=height)
+
+
+def _build_entry(key: bytes, proof: StateProof, *, with_ics23: bool) -> state_pb2.ProvenEntry:
+    return state_pb2.ProvenEntry(
+        key=key, found=proof.value is not None, value=proof.value or b"", proof_bytes_canonical=proof.proof,
+        ics23_commitment_proof=encode_commitment_proof(key, PROOF.decode(proof.proof)) if with_ics23 else b"",
+    )  # fmt: skip
 
 
 def _require_key(key: bytes) -> None:

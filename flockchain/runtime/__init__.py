@@ -1,4 +1,4 @@
-"""Floor 3: the state transition. What a block does to the state, by pallets, on an overlay that the caller owns.
+"""Floor 4: the state transition. What a block does to the state, by pallets, on an overlay that the caller owns.
 
 Start with `executive.py`; `frame.py` is the kit of which pallets are made, `flock.py` the list of them.
 """

@@ -72,13 +72,13 @@ class Executive:
         self.runtime: Final = runtime
         self._checker = ExtrinsicChecker(runtime)
 
-    def apply_block(self, state: State, block: Block, parent: Header) -> BlockOutcome:
+    def apply_block(self, state: State, block: Block, parent: Header, *, is_final: bool = False) -> BlockOutcome:
         """Execute `block` on its parent's post-state. Raises `InvalidBlock`, and then leaves `state` as it was."""
         header = block.header
         try:
             with state.transaction():
                 self._require_header(state, block, parent)
-                execution = BlockExecution(self.runtime, state, self._get_context(header))
+                execution = BlockExecution(self.runtime, state, self._get_context(header, is_final=is_final))
                 execution.initialize()
                 execution.apply_reveal(block.reveal)
                 for evidence in block.evidence:
@@ -190,10 +190,10 @@ class Executive:
         staking = self.runtime.staking
         return staking.get_validators_hash(state, epoch), staking.get_validators_hash(state, Epoch(epoch + 1))
 
-    def _get_context(self, header: Header) -> BlockContext:
+    def _get_context(self, header: Header, *, is_final: bool = False) -> BlockContext:
         return BlockContext(
             header.parent, header.height, header.epoch, header.view, header.timestamp_ms, header.proposer,
-            self.runtime.genesis_hash, header.spec_version, self.runtime.bls,
+            self.runtime.genesis_hash, header.spec_version, self.runtime.bls, is_final,
         )  # fmt: skip
 
 

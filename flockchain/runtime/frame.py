@@ -54,11 +54,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from flockchain.crypto.bls import BlsBackend
 from flockchain.primitives.codec import U8, U32, Codec, Reader, Struct
-from flockchain.primitives.errors import Refused, invariant
+from flockchain.primitives.errors import InvariantBroken, Refused, invariant
 from flockchain.primitives.numbers import AccountId, Epoch, Hash, Height, TimestampMs, View
 from flockchain.storage.overlay import StateReader
 
@@ -74,6 +75,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 NO_EXTRINSIC: Final = 2**32 - 1  # the origin of events from hooks and inherents
+
+_REMEMBERED_VALUES: Final = 512  # of one storage item: most are read block after block and seldom written
+_REMEMBERED_BYTES: Final = 512  # what is longer is not worth its room
 
 EncodedEvent = bytes  # u32 extrinsic index (or NO_EXTRINSIC) ‖ u8 pallet ‖ u8 event ‖ encoded fields
 
@@ -97,19 +101,18 @@ class TupleOf:
 
     def __init__(self, *parts: Codec[Any]) -> None:
         self.parts = parts
+        self._encoders = tuple(part.encode for part in parts)
 
     def write(self, out: bytearray, value: tuple[Any, ...]) -> None:
-        invariant(len(value) == len(self.parts), "a key names all of its parts", parts=len(self.parts), got=len(value))
-        for part, element in zip(self.parts, value, strict=True):
-            part.write(out, element)
+        out += self.encode(value)
 
     def read(self, reader: Reader) -> tuple[Any, ...]:
         return tuple(part.read(reader) for part in self.parts)
 
     def encode(self, value: tuple[Any, ...]) -> bytes:
-        out = bytearray()
-        self.write(out, value)
-        return bytes(out)
+        if len(value) != len(self.parts):
+            raise InvariantBroken("a key names all of its parts", parts=len(self.parts), got=len(value))
+        return b"".join([encode(element) for encode, element in zip(self._encoders, value, strict=True)])
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
         reader = Reader(data)
@@ -119,10 +122,17 @@ class TupleOf:
 
     def encode_first(self, *elements: Any) -> bytes:
         """The first parts alone: a prefix to scan."""
-        out = bytearray()
-        for part, element in zip(self.parts, elements, strict=False):
-            part.write(out, element)
-        return bytes(out)
+        return b"".join([encode(element) for encode, element in zip(self._encoders, elements, strict=False)])
+
+
+def _remember(codec: Codec[V]) -> Callable[[bytes], V]:
+    """`codec.decode`, which has not to look at the same short bytes twice: what it gives cannot be changed."""
+    remembered = lru_cache(maxsize=_REMEMBERED_VALUES)(codec.decode)
+
+    def decode(raw: bytes) -> V:
+        return remembered(raw) if len(raw) <= _REMEMBERED_BYTES else codec.decode(raw)
+
+    return decode
 
 
 class StorageValue(Generic[V]):
@@ -135,10 +145,11 @@ class StorageValue(Generic[V]):
         self.key: Final = f"{pallet}/{item}/".encode("ascii")
         self.codec: Codec[V] = codec
         self.default = default
+        self._decode = _remember(self.codec)
 
     def get(self, state: StateReader) -> V:
         raw = state.get(self.key)
-        return self.default if raw is None else self.codec.decode(raw)
+        return self.default if raw is None else self._decode(raw)
 
     def set(self, state: State, value: V) -> None:
         state.set(self.key, self.codec.encode(value))
@@ -154,6 +165,7 @@ class StorageMap(Generic[K, V]):
         self.prefix: Final = f"{pallet}/{item}/".encode("ascii")
         self.key_codec: Codec[K] = key_codec
         self.codec: Codec[V] = codec
+        self._decode = _remember(self.codec)
         self._missing = f"there is no such entry in {pallet}/{item}"
 
     def get_key(self, key: K) -> bytes:
@@ -162,18 +174,18 @@ class StorageMap(Generic[K, V]):
 
     def get(self, state: StateReader, key: K) -> V | None:
         raw = state.get(self.prefix + self.key_codec.encode(key))
-        return None if raw is None else self.codec.decode(raw)
+        return None if raw is None else self._decode(raw)
 
     def get_or(self, state: StateReader, key: K, default: V) -> V:
         raw = state.get(self.prefix + self.key_codec.encode(key))
-        return default if raw is None else self.codec.decode(raw)
+        return default if raw is None else self._decode(raw)
 
     def require(self, state: StateReader, key: K) -> V:
         """The value, or `ValueMissing` (a refusal)."""
         raw = state.get(self.prefix + self.key_codec.encode(key))
         if raw is None:
             raise ValueMissing(self._missing, key=key)
-        return self.codec.decode(raw)
+        return self._decode(raw)
 
     def contains(self, state: StateReader, key: K) -> bool:
         return state.get(self.prefix + self.key_codec.encode(key)) is not None
@@ -192,7 +204,7 @@ class StorageMap(Generic[K, V]):
             prefix += self.key_codec.encode_first(*first)  # type: ignore[attr-defined]
         start = len(self.prefix)
         for key, raw in state.scan(prefix):
-            yield self.key_codec.decode(key[start:]), self.codec.decode(raw)
+            yield self.key_codec.decode(key[start:]), self._decode(raw)
 
 
 class EventLog:
@@ -225,7 +237,10 @@ class EventLog:
 
 @dataclass(frozen=True, slots=True)
 class BlockContext:
-    """What is known of the block under execution; equal on every node."""
+    """What is known of the block under execution; equal on every node, but for how it came to be executed here.
+
+    `is_final`: more than 2/3 of the stake finalized it before, and checked then what cannot change its outcome.
+    """
 
     parent: Hash
     height: Height
@@ -236,6 +251,7 @@ class BlockContext:
     genesis_hash: Hash
     spec_version: int
     crypto: BlsBackend
+    is_final: bool = False
 
 
 class Context:

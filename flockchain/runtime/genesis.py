@@ -6,7 +6,6 @@ with an unknown, a missing or a mistyped key is refused. Does not know any field
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any, Final
 
 import tomli_w
@@ -16,6 +15,7 @@ from flockchain.primitives.block import Block
 from flockchain.primitives.codec import U8, Codec, EncodeError, FixedBytes, ListOf, Struct, Text
 from flockchain.primitives.errors import InvalidInput, invariant
 from flockchain.primitives.numbers import Hash
+from flockchain.primitives.toml_table import NotToml, decode_table
 from flockchain.runtime.flock import build_runtime
 from flockchain.runtime.genesis_config import GENESIS_CONFIG, GenesisConfig, require_consistent
 from flockchain.storage.overlay import Changes
@@ -36,11 +36,9 @@ class GenesisProofInvalid(InvalidInput):
 
 def load_genesis(data: bytes) -> GenesisConfig:
     """Read a genesis file. Raises `GenesisMalformed` for its form, `GenesisInconsistent` for its values."""
-    if len(data) > GENESIS_BYTES_MAX:
-        raise GenesisMalformed("the genesis is too big", most=GENESIS_BYTES_MAX, got=len(data))
     try:
-        table = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        table = decode_table(data, GENESIS_BYTES_MAX)
+    except NotToml as error:
         raise GenesisMalformed("the genesis is not TOML", cause=error) from error
     config: GenesisConfig = _read(GENESIS_CONFIG, table, "")
     try:

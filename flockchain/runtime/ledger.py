@@ -21,13 +21,17 @@ from flockchain.runtime.extrinsics import CheckedExtrinsic
 from flockchain.storage.overlay import Overlay, StateReader
 from flockchain.storage.tree import StateTree
 
-__all__ = ["ExecutedBlock", "Ledger", "UnknownParent", "WrongStateRoot"]
+__all__ = ["ExecutedBlock", "Ledger", "UnknownParent", "WrongBody", "WrongStateRoot"]
 
 Changes = dict[bytes, bytes | None]
 
 
 class UnknownParent(Refused):
     """A block whose parent was not executed here (yet)."""
+
+
+class WrongBody(InvalidInput):
+    """A body under the header of a block that was executed here with another one."""
 
 
 class WrongStateRoot(InvalidInput):
@@ -130,13 +134,25 @@ class Ledger:
 
         Raises `UnknownParent`, or `InvalidInput` (an invalid block); either leaves the ledger as it was.
         """
+        return self._execute(block, is_final=False)
+
+    def execute_final(self, block: Block) -> ExecutedBlock:
+        """As `execute`, for a block that a certificate finalizes: its reveal's signature is not checked again.
+
+        A quorum checked it, as it did the state that a snapshot gives. What the block does to our state is computed.
+        """
+        return self._execute(block, is_final=True)
+
+    def _execute(self, block: Block, *, is_final: bool) -> ExecutedBlock:
         block_hash = compute_block_hash(block.header)
         known = self._blocks.get(block_hash)
         if known is not None:
+            if known.block != block:
+                raise WrongBody("block has another body than the one with its header", block=block_hash)
             return known
         parent = self._require_parent(block.header.parent)
         overlay = Overlay(parent.layer)
-        outcome = self._executive.apply_block(overlay, block, parent.header)
+        outcome = self._executive.apply_block(overlay, block, parent.header, is_final=is_final)
         changes = dict(overlay.changes)
         tree = parent.tree.apply(changes)
         if tree.root != block.header.state_root:

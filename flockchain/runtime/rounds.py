@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from flockchain.primitives.codec import U8, U32, U64, EnumOf, struct
+from flockchain.primitives.errors import invariant
 from flockchain.primitives.learning import Phase
 from flockchain.primitives.numbers import Height, Round, TaskId
 from flockchain.primitives.rounds import VoidReason
 from flockchain.runtime.frame import State, StateReader, StorageMap, TupleOf
 
-__all__ = ["CLOCKS", "ROUND_KEY", "RoundClock", "RoundKey", "get_due", "schedule", "take_due"]
+__all__ = ["CLOCKS", "ROUND_KEY", "RoundClock", "RoundKey", "get_due", "get_scheduled", "schedule", "take_due",
+           "try_clock"]  # fmt: skip
 
 RoundKey = tuple[TaskId, Round]
 ROUND_KEY: Final = TupleOf(U32, U32)
@@ -32,6 +34,11 @@ class RoundClock:
     deadline: Height
     closed: Height
     ended: Height
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the round has ended, with or without moving the model."""
+        return self.phase in (Phase.ADVANCED, Phase.VOID)
 
     def is_taking(self, phase: Phase, height: Height) -> bool:
         """Whether items of `phase` are taken in the block of `height`."""
@@ -64,3 +71,18 @@ def take_due(state: State, height: Height) -> list[TaskId]:
 def get_due(state: StateReader, height: Height) -> tuple[TaskId, ...]:
     """The tasks scheduled for `height`."""
     return tuple(task for (_, task), _ in _DUE.items(state, (height,)))
+
+
+def get_scheduled(state: StateReader) -> frozenset[TaskId]:
+    """The tasks scheduled for any height."""
+    return frozenset(task for (_, task), _ in _DUE.items(state))
+
+
+def try_clock(key: RoundKey, clock: RoundClock) -> None:
+    """Raise `InvariantBroken` if a clock contradicts itself."""
+    task, round_ = key
+    is_ordered = clock.opened <= clock.phase_opened <= clock.deadline
+    invariant(is_ordered, "a phase begins before it ends", task=task, round=round_)
+    invariant(clock.is_over == bool(clock.ended), "a round that is over has ended", task=task, round=round_)
+    is_void = clock.void_reason is not VoidReason.NONE
+    invariant(is_void == (clock.phase is Phase.VOID), "a void round has its reason", task=task, round=round_)

@@ -166,10 +166,20 @@ class StakeLedger:
         for (_, validator, epoch), shares in RELEASES.items(state, first=(account,)):
             yield validator, epoch, compute_value(RELEASE_POOLS.require(state, (validator, epoch)), shares)
 
+    def list_pools(self, state: StateReader) -> list[AccountId]:
+        """Whose working stake there is, ascending."""
+        return [validator for validator, _ in POOLS.items(state)]
+
+    def get_latest_release(self, state: StateReader) -> Epoch:
+        """The last epoch in which waiting stake is free; 0 if nothing waits."""
+        return max((epoch for (_, epoch), _ in RELEASE_POOLS.items(state)), default=Epoch(0))
+
     def try_state(self, state: StateReader) -> None:
         """Holders have exactly the pools' shares, and the pot exactly the pools' stake."""
-        working = ((key[0], shares) for key, shares in SHARES.items(state))
-        waiting = ((key[1:], shares) for key, shares in RELEASES.items(state))
+        working = [(key[0], shares) for key, shares in SHARES.items(state)]
+        waiting = [(key[1:], shares) for key, shares in RELEASES.items(state)]
+        is_held = all(shares for _, shares in (*working, *waiting))
+        invariant(is_held, "a holding has shares")
         staked = _require_shares_add_up(dict(POOLS.items(state)), working)
         leaving = _require_shares_add_up(dict(RELEASE_POOLS.items(state)), waiting)
         held = self._bank.get_pot(state, STAKE_POT)

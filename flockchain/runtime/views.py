@@ -5,15 +5,17 @@ Knows where an answer is kept. Does not change state, and works on any post-stat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flockchain.primitives.numbers import AccountId, Balance, Epoch, Hash, Height, Nonce
 from flockchain.primitives.validator_set import ValidatorSet
 from flockchain.runtime.genesis_config import GenesisConfig, compute_epoch, compute_last_height
 from flockchain.runtime.pallets.balances import Balances
-from flockchain.runtime.pallets.staking import Staking
+from flockchain.runtime.pallets.staking import SETS, Staking
 from flockchain.runtime.pallets.system import BlockMoment, System
 from flockchain.storage.overlay import StateReader
 
-__all__ = ["Views"]
+__all__ = ["Views", "find_fixed_sets"]
 
 
 class Views:
@@ -67,3 +69,13 @@ class Views:
     def get_block_hash(self, state: StateReader, height: Height) -> Hash | None:
         """The hash of one of the last 256 blocks below the state's own."""
         return self._system.get_block_hash(state, height)
+
+
+def find_fixed_sets(changes: Mapping[bytes, bytes | None]) -> dict[Epoch, bytes]:
+    """The encoded validator sets of later epochs among a block's changes of state."""
+    start = len(SETS.prefix)
+    return {
+        SETS.key_codec.decode(key[start:]): value
+        for key, value in changes.items()
+        if value is not None and key.startswith(SETS.prefix)
+    }

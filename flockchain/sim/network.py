@@ -1,17 +1,22 @@
-"""The simulated network: seeded delay, loss, duplication and partitions between named nodes.
+"""The simulated network: seeded delay, loss, duplication, and links that are slow, clogged or cut.
 
-Knows who may reach whom and how long it takes. Does not know what the bytes mean, and keeps no clock:
-`plan` answers with the delays after which a message arrives (none: it is lost; two: it is duplicated).
+Knows who may reach whom and how long it takes. Does not know what the bytes mean, and keeps no clock: `plan` answers
+with the delays after which a message arrives (none: it is lost; two: it is duplicated). A link goes one way.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from flockchain.primitives.numbers import NodeId
+from flockchain.sim.wan.latency import RegionLatency
 
-__all__ = ["NetworkFaults", "SimNetwork"]
+__all__ = ["Link", "NetworkFaults", "SimNetwork"]
+
+Link = tuple[NodeId, NodeId]  # source, target
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +39,53 @@ class SimNetwork:
     def __init__(self, rng: random.Random, faults: NetworkFaults) -> None:
         self._rng = rng
         self.faults = faults
-        self._side: dict[NodeId, int] = {}  # nodes on different sides of a partition do not reach each other
+        self.regions = RegionLatency(rng)
+        self._cuts: Counter[Link] = Counter()  # how many reasons there are for a link to carry nothing
+        self._clogs: dict[Link, int] = {}  # until when what is sent on a link waits
+        self._latencies_ms: dict[Link, int] = {}  # what a link takes longer than others
 
-    def partition(self, sides: dict[NodeId, int]) -> None:
-        """Cut the network: only nodes of the same side reach each other."""
-        self._side = dict(sides)
+    def cut(self, links: Iterable[Link]) -> None:
+        """Nothing that is sent on these links arrives, until they are mended as often as they were cut."""
+        self._cuts.update(links)
 
-    def heal(self) -> None:
-        """No partition, no loss, ordinary delays."""
-        self._side = {}
+    def mend(self, links: Iterable[Link]) -> None:
+        """Take one reason back."""
+        self._cuts.subtract(links)
+
+    def clog(self, links: Iterable[Link], until_ms: int) -> None:
+        """What is sent on these links before `until_ms` waits until then, and arrives all at once."""
+        for link in links:
+            self._clogs[link] = max(until_ms, self._clogs.get(link, 0))
+
+    def slow(self, link: Link, latency_ms: int) -> None:
+        """The link takes that much longer than others."""
+        self._latencies_ms[link] = latency_ms
+
+    def heal(self, apart: Collection[Link] = ()) -> None:
+        """Ordinary delays, no loss, and every link carries, but for those that are to stay cut."""
         self.faults = HEALED
+        self._clogs.clear()
+        self._latencies_ms.clear()
+        self._cuts = Counter(apart)
 
     def can_reach(self, source: NodeId, target: NodeId) -> bool:
-        return self._side.get(source, 0) == self._side.get(target, 0)
+        return self._cuts[source, target] <= 0
 
-    def plan(self, source: NodeId, target: NodeId) -> tuple[int, ...]:
-        """Delays in ms after which one message from `source` arrives at `target`."""
-        rng, faults = self._rng, self.faults
+    def is_clogged(self, source: NodeId, target: NodeId, now_ms: int) -> bool:
+        return self._clogs.get((source, target), 0) > now_ms
+
+    def plan(self, source: NodeId, target: NodeId, now_ms: int) -> tuple[int, ...]:
+        """Delays in ms after which one message from `source`, sent now, arrives at `target`."""
+        rng, faults, link = self._rng, self.faults, (source, target)
         lost = rng.randrange(1000) < faults.loss_permille
         copies = 2 if rng.randrange(1000) < faults.duplicate_permille else 1
-        delays = tuple(self._draw_delay() for _ in range(copies))
+        held_ms = max(self._latencies_ms.get(link, 0), self._clogs.get(link, 0) - now_ms)
+        delays = tuple(held_ms + self._draw_delay(link) for _ in range(copies))
         return () if lost or not self.can_reach(source, target) else delays
 
-    def _draw_delay(self) -> int:
+    def _draw_delay(self, link: Link) -> int:
+        far_ms = self.regions.draw_ms(*link)
+        if far_ms is not None:
+            return far_ms
         delay = self._rng.randint(self.faults.delay_min_ms, self.faults.delay_max_ms)
         return delay * 10 if self._rng.randrange(1000) < self.faults.slow_permille else delay

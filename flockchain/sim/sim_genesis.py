@@ -13,6 +13,7 @@ from flockchain.runtime.dev_keys import build_genesis_validator, derive_dev_acco
 from flockchain.runtime.genesis import load_genesis
 from flockchain.runtime.genesis_config import GenesisAccount, GenesisConfig
 from flockchain.sim.adversaries.flooder import FLOODER_ACCOUNT
+from flockchain.sim.healing import WITNESS_ACCOUNT
 from flockchain.sim.traffic import TRAFFIC_ACCOUNTS
 
 __all__ = ["USER_BALANCE", "build_sim_genesis", "get_validator_name"]
@@ -25,9 +26,18 @@ def get_validator_name(index: int) -> str:
     return f"validator-{index}"
 
 
-def build_sim_genesis(template: Path, bls: BlsBackend, stakes_percent: Sequence[int], seed: int) -> GenesisConfig:
+def build_sim_genesis(
+    template: Path,
+    bls: BlsBackend,
+    stakes_percent: Sequence[int],
+    seed: int,
+    guests: int = 0,
+    epoch_blocks: int | None = None,
+) -> GenesisConfig:
     """The chain of a world with one validator for each part of the `template` genesis' stake; else like the template.
 
+    Epochs have `epoch_blocks`, or as many as the template's. The owners of validators, and of `guests` more nodes, have
+    money too.
     It begins some milliseconds later with each `seed`: another chain, and so other leaders, committees and prompts.
     """
     config = load_genesis(template.read_bytes())
@@ -36,10 +46,16 @@ def build_sim_genesis(template: Path, bls: BlsBackend, stakes_percent: Sequence[
         build_genesis_validator(derive_dev_keys(get_validator_name(index)), bls, Stake(whole * percent // 100), 0)
         for index, percent in enumerate(stakes_percent)
     )
+    owners = (get_validator_name(index) for index in range(len(validators) + guests))
     accounts = tuple(
         GenesisAccount(AccountId(ed25519.get_public_key(derive_dev_account(name))), USER_BALANCE)
-        for name in (*TRAFFIC_ACCOUNTS, FLOODER_ACCOUNT)
+        for name in (*TRAFFIC_ACCOUNTS, FLOODER_ACCOUNT, WITNESS_ACCOUNT, *owners)
     )
     return replace(
-        config, timestamp_ms=TimestampMs(config.timestamp_ms + seed), validators=validators, accounts=accounts
+        config,
+        timestamp_ms=TimestampMs(config.timestamp_ms + seed),
+        epoch_blocks=epoch_blocks or config.epoch_blocks,
+        staking=replace(config.staking, max_validators=max(config.staking.max_validators, len(validators) + guests)),
+        validators=validators,
+        accounts=accounts,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flockchain.crypto import ed25519
 from flockchain.primitives.errors import FlockchainError
 from flockchain.primitives.extrinsic import Call, ExtrinsicPayload
-from flockchain.primitives.numbers import AccountId, Balance, Height, Nonce
+from flockchain.primitives.numbers import AccountId, Balance, Hash, Height, Nonce
 from flockchain.replica import events
 from flockchain.runtime.dev_keys import derive_dev_account
 from flockchain.runtime.extrinsics import sign_extrinsic
@@ -16,9 +16,10 @@ from flockchain.runtime.pallets.balances import Transfer
 
 if TYPE_CHECKING:
     from flockchain.replica.replica import Replica
+    from flockchain.sim.sim_node import SimNode
     from flockchain.sim.world import World
 
-__all__ = ["TRAFFIC_ACCOUNTS", "Traffic"]
+__all__ = ["TRAFFIC_ACCOUNTS", "Chosen", "Traffic"]
 
 TRAFFIC_ACCOUNTS: Final = ("user-0", "user-1", "user-2")
 Chosen = tuple[int, int, Any]  # pallet, call, arguments
@@ -40,21 +41,27 @@ class Traffic:
 
     def submit(self, seed: bytes, choose: Callable[[Replica], Chosen | None]) -> None:
         """Have a random node that is up take the call that `choose` makes of its state, if any."""
-        up = [node for node in self._world.nodes if node.replica is not None]
-        if not up:
+        running = [node for node in self._world.nodes if node.is_running]
+        if not running:
             return
-        node = self._world.rng.choice(up)
+        node = self._world.rng.choice(running)
+        chosen = choose(node.replica) if node.replica is not None else None
+        if chosen is not None:
+            self.submit_to(node, seed, chosen)
+
+    def submit_to(self, node: SimNode, seed: bytes, chosen: Chosen) -> Hash | None:
+        """Have one node take a call. The hash of the extrinsic, unless it is refused."""
         replica = node.replica
-        chosen = choose(replica) if replica is not None else None
-        if replica is None or chosen is None:
-            return
+        if replica is None:
+            return None
         try:
             checked = replica.require_admissible(_sign(replica, seed, chosen))
         except FlockchainError:
             self._world.mark("refused extrinsic")
-            return
+            return None
         self._world.mark("extrinsic")
         node.handle(events.ExtrinsicsSubmitted((checked,)))
+        return checked.digest
 
     def _step(self) -> None:
         self._world.schedule.add(_EVERY_MS, self._step)

@@ -6,7 +6,7 @@ is no adapter, or copy another trainer's update.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -52,16 +52,18 @@ class TrainerFaults:
 
 
 class Trainers:
-    """The task, and whoever trains for it: the world's users."""
+    """The open tasks, and whoever trains for them: the world's users."""
 
-    def __init__(self, world: World, traffic: Traffic, blobs: SimBlobs, faults: TrainerFaults) -> None:
+    def __init__(self, world: World, traffic: Traffic, blobs: SimBlobs, faults: TrainerFaults, tasks: int) -> None:
         self._world = world
         self._traffic = traffic
         self._blobs = blobs
         self._faults = faults
+        self._tasks = tasks
         self._create_after_ms = 0
         suite = [f'{{"prompt": "{row}", "answer": "{row}"}}'.encode() for row in range(_SUITE_ROWS)]
-        self.spec = _build_spec(compute_root(suite), blobs.make(b"\n".join(suite)), len(b"\n".join(suite)))
+        spec = _build_spec(compute_root(suite), blobs.make(b"\n".join(suite)), len(b"\n".join(suite)))
+        self.spec = replace(spec, committee_size=world.plan.committee_size)
 
     def start(self) -> None:
         self._world.schedule.add(_STEP_MS, self._step)
@@ -72,10 +74,11 @@ class Trainers:
             self._traffic.submit(seed, lambda replica, seed=seed: self._choose_call(replica, seed))  # type: ignore[misc]
 
     def _choose_call(self, replica: Replica, seed: bytes) -> tuple[int, int, Any] | None:
-        """What the user with this seed does now: create a task when none is open, or submit to the open round."""
+        """What the user with this seed does now: create a task if too few are open, or submit to an open round."""
         state = replica.ledger.finalized.state
         open_tasks = get_open_tasks(state)
-        if not open_tasks and seed == self._traffic.seeds[0] and self._world.now_ms >= self._create_after_ms:
+        may_create = seed == self._traffic.seeds[0] and self._world.now_ms >= self._create_after_ms
+        if len(open_tasks) < self._tasks and may_create:
             self._create_after_ms = self._world.now_ms + _PATIENCE_MS
             return 4, 0, CreateTask(self.spec)
         for task in open_tasks:

@@ -9,25 +9,35 @@ keys; does not know how a block is executed or decided.
     c + height   certificate                  r + height   receipts, as the runtime encodes them
     s + key      state value                  u + height   undo: what the block's changes replaced
     x + hash     (height, index) of an extrinsic
+    j            the vote journal's mark as of the newest blocks
+    v + epoch    validator set, for light clients: state forgets old ones, and pruning leaves these
+    k + height   header of an epoch's last block, kept with its certificate when the block is not
+    p            the first height after genesis whose block is here: those below were pruned, or never came
+    i            the mark of `snapshot_install`: while it stands there is no chain here
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from flockchain.crypto.hashing import compute_block_hash, compute_extrinsic_hash
-from flockchain.primitives.block import BLOCK, Block, Header
+from flockchain.primitives.block import BLOCK, HEADER, Block, Header
 from flockchain.primitives.codec import HASH, U32, U64, ListOf, OptionOf, VarBytes, struct
-from flockchain.primitives.errors import Fault, invariant
+from flockchain.primitives.errors import Fault, Refused, invariant
 from flockchain.primitives.limits import STATE_KEY_BYTES_MAX, STATE_ROOTS_KEPT, STATE_VALUE_BYTES_MAX
 from flockchain.primitives.numbers import Epoch, Hash, Height, TimestampMs, View
+from flockchain.primitives.validator_set import VALIDATOR_SET, ValidatorSet
 from flockchain.primitives.vote import CERTIFICATE, Certificate
 from flockchain.storage.flat_state import STATE_PREFIX, FlatState
-from flockchain.storage.store import Store
+from flockchain.storage.journal_mark import JOURNAL_MARK, JournalMark
+from flockchain.storage.store import FrozenStore, Store
 
-__all__ = ["HEAD", "Archive", "BlockCommit", "ForeignChain", "Head", "StatePruned"]
+__all__ = [
+    "HEAD", "PRUNED_AT_ONCE", "Archive", "BlockCommit", "ForeignChain", "FrozenChain", "Head", "HeightPruned",
+    "StatePruned", "compute_head",
+]  # fmt: skip
 
 _GENESIS: Final = b"g"
 _HEAD_KEY: Final = b"h"
@@ -37,6 +47,11 @@ _CERTIFICATE: Final = b"c"
 _RECEIPTS: Final = b"r"
 _UNDO: Final = b"u"
 _EXTRINSIC: Final = b"x"
+_HEADER: Final = b"k"
+_FIRST_HEIGHT: Final = b"p"
+_VALIDATORS: Final = b"v"
+_JOURNAL_MARK: Final = b"j"
+PRUNED_AT_ONCE: Final = 64  # heights in one batch
 _UNDO_ENTRIES_MAX: Final = 2**24
 
 
@@ -46,6 +61,12 @@ class ForeignChain(Fault):
 
 class StatePruned(Fault):
     """The undo records back to that height are gone."""
+
+
+class HeightPruned(Refused):
+    """The block of that height is not kept here."""
+
+    hint = "ask an archive node: one with keep_blocks = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +83,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class BlockCommit:
-    """A finalized block as it goes to disk: with its own state changes and its encoded receipts."""
+    """A finalized block as it goes to disk: with its own state changes and its encoded receipts.
+
+    `validator_sets` are the encoded sets of later epochs that the block fixed.
+    """
 
     block_hash: Hash
     block: Block
     changes: Mapping[bytes, bytes | None]
     receipts: bytes
+    validator_sets: Mapping[Epoch, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +143,17 @@ class Archive:
             return
         header = genesis_block.header
         invariant(header.height == 0, "a genesis block has height 0", height=header.height)
-        head = _compute_head(header, compute_block_hash(header))
+        head = compute_head(header, compute_block_hash(header))
         puts = _compute_block_puts(head, genesis_block, None, b"")
         puts[_GENESIS] = genesis_hash
         self._write(head, puts, changes)
 
-    def commit(self, blocks: Sequence[BlockCommit], certificate: Certificate) -> None:
+    def commit(
+        self, blocks: Sequence[BlockCommit], certificate: Certificate, journal_mark: JournalMark | None = None
+    ) -> None:
         """Take the next finalized blocks, oldest first, durably and all at once; `certificate` finalizes the last.
 
+        `journal_mark` says how far the vote journal on disk has come; it goes into the same batch.
         After a fault of the store nothing changed.
         """
         head = self._head
@@ -135,13 +163,16 @@ class Archive:
         written: dict[bytes, bytes | None] = {}
         for entry in blocks:
             _require_follows(head, entry)
-            head = _compute_head(entry.block.header, entry.block_hash)
+            head = compute_head(entry.block.header, entry.block_hash)
             is_last = entry is blocks[-1]
             puts.update(_compute_block_puts(head, entry.block, certificate if is_last else None, entry.receipts))
+            puts.update({_VALIDATORS + U64.encode(epoch): fixed for epoch, fixed in entry.validator_sets.items()})
             puts[_at(_UNDO, head.height)] = self._encode_undo(entry.changes, written)
             if head.height > STATE_ROOTS_KEPT:
                 puts[_at(_UNDO, Height(head.height - STATE_ROOTS_KEPT))] = None
             written.update(entry.changes)
+        if journal_mark is not None:
+            puts[_JOURNAL_MARK] = JOURNAL_MARK.encode(journal_mark)
         if head is not None:
             self._write(head, puts, written)
 
@@ -159,6 +190,14 @@ class Archive:
         stored = self._store.get(_at(_BLOCK, height))
         return None if stored is None else BLOCK.decode(stored)
 
+    def get_header(self, height: Height) -> Header | None:
+        """The header at a height: of every block that is held, and of every epoch's last block."""
+        stored = self._store.get(_at(_HEADER, height))
+        if stored is not None:
+            return HEADER.decode(stored)
+        block = self.get_block(height)
+        return None if block is None else block.header
+
     def get_block_by_hash(self, block_hash: Hash) -> Block | None:
         """The block with this hash, or None."""
         height = self.get_height(block_hash)
@@ -173,6 +212,11 @@ class Archive:
         """The certificate that came with the block, or None: then a later block's certificate covers it."""
         stored = self._store.get(_at(_CERTIFICATE, height))
         return None if stored is None else CERTIFICATE.decode(stored)
+
+    def get_validator_set(self, epoch: Epoch) -> ValidatorSet | None:
+        """The validators of an epoch whose set was fixed by a block in here, or None."""
+        stored = self._store.get(_VALIDATORS + U64.encode(epoch))
+        return None if stored is None else VALIDATOR_SET.decode(stored)
 
     def get_receipts(self, height: Height) -> bytes | None:
         """The receipts of a block as the runtime encoded them, or None."""
@@ -204,6 +248,65 @@ class Archive:
         """Every entry of the flat state, ascending: what the state tree is built from at start."""
         return self._flat.scan(b"")
 
+    def get_journal_mark(self) -> JournalMark | None:
+        """How far the vote journal had come when the newest blocks were written, if that was told."""
+        stored = self._store.get(_JOURNAL_MARK)
+        return None if stored is None else JOURNAL_MARK.decode(stored)
+
+    def reload(self) -> None:
+        """Somebody else wrote to the store: forget what was read from it."""
+        stored = self._store.get(_HEAD_KEY)
+        self._head = None if stored is None else HEAD.decode(stored)
+        self._flat.forget()
+
+    def get_first_height(self) -> Height:
+        """The first height after genesis whose block is here, or would be next."""
+        stored = self._store.get(_FIRST_HEIGHT)
+        return Height(1) if stored is None else Height(U64.decode(stored))
+
+    def require_height(self, height: Height) -> None:
+        """Raises `HeightPruned` for a block that was here, or was skipped by a snapshot, and is not here any more."""
+        first = self.get_first_height()
+        if 0 < height < first:
+            raise HeightPruned("the block of that height is not kept by this node", height=height, first=first)
+
+    def put_epoch_ends(self, ends: Sequence[tuple[Header, Certificate, ValidatorSet]]) -> None:
+        """Keep what shows epochs' last blocks final, for light clients; of blocks that need not ever come here."""
+        puts: _Puts = {}
+        for header, certificate, validators in ends:
+            puts[_at(_HEADER, header.height)] = HEADER.encode(header)
+            puts[_at(_CERTIFICATE, header.height)] = CERTIFICATE.encode(certificate)
+            puts[_VALIDATORS + U64.encode(header.epoch)] = VALIDATOR_SET.encode(validators)
+        self._store.write(puts, sync=True)
+
+    def prune(self, below: Height, most: int) -> int:
+        """Drop bodies, receipts, certificates and indexes of heights below `below`, at most `most` heights at once.
+
+        Of an epoch's last block the header and the certificate stay, and so do genesis, validator sets and the state.
+        How many heights were dropped.
+        """
+        head = self._head
+        invariant(head is not None and below <= head.height, "the head's block is never pruned", below=below)
+        first = self.get_first_height()
+        end = min(below, first + most)
+        if end <= first:
+            return 0
+        puts: _Puts = {_FIRST_HEIGHT: U64.encode(end)}
+        block = self.get_block(first)
+        for number in range(first, end):
+            following = self.get_block(Height(number + 1))
+            if block is not None and following is not None:
+                puts.update(_compute_pruned(block, is_epoch_end=following.header.epoch != block.header.epoch))
+            block = following
+        self._store.write(puts, sync=False)
+        return end - first
+
+    def freeze(self) -> FrozenChain:
+        """The state of the head, for as long as it is wanted."""
+        head = self._head
+        invariant(head is not None, "there is a chain to freeze")
+        return FrozenChain(head, self._store.freeze())  # type: ignore[arg-type]
+
     def close(self) -> None:
         """Close the store."""
         self._store.close()
@@ -223,6 +326,24 @@ class Archive:
         self._flat.on_written(changes)
 
 
+class FrozenChain:
+    """The flat state after one block, whatever is committed since (`storage.snapshot.FrozenState`)."""
+
+    def __init__(self, head: Head, store: FrozenStore) -> None:
+        self.head = head
+        self._store = store
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._store.get(STATE_PREFIX + key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return ((key[1:], value) for key, value in self._store.scan(STATE_PREFIX + prefix))
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._store.close()
+
+
 def _require_follows(head: Head | None, entry: BlockCommit) -> None:
     header = entry.block.header
     height = head.height if head is not None else None
@@ -235,8 +356,21 @@ def _at(kind: bytes, height: Height) -> bytes:
     return kind + U64.encode(height)
 
 
-def _compute_head(header: Header, block_hash: Hash) -> Head:
+def compute_head(header: Header, block_hash: Hash) -> Head:
+    """The head at a block."""
     return Head(header.height, block_hash, header.epoch, header.view, header.state_root, header.timestamp_ms)
+
+
+def _compute_pruned(block: Block, *, is_epoch_end: bool) -> _Puts:
+    header = block.header
+    puts: _Puts = {_at(kind, header.height): None for kind in (_BLOCK, _RECEIPTS, _UNDO)}
+    puts[_HEIGHT + compute_block_hash(header)] = None
+    puts.update({_EXTRINSIC + compute_extrinsic_hash(raw): None for raw in block.extrinsics})
+    if is_epoch_end:
+        puts[_at(_HEADER, header.height)] = HEADER.encode(header)
+    else:
+        puts[_at(_CERTIFICATE, header.height)] = None
+    return puts
 
 
 def _compute_block_puts(head: Head, block: Block, certificate: Certificate | None, receipts: bytes) -> _Puts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from flockchain.primitives.errors import Fault
 
 __all__ = [
     "DataDamaged", "DiskFailed", "DiskFull", "FolderLocked", "disk_faults", "make_folder", "replace_file",
-    "sync_folder", "write_all",
+    "replace_file_with", "sync_folder", "write_all",
 ]  # fmt: skip
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -74,12 +74,17 @@ def sync_folder(path: Path) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` at `path`, durably: after any failure or crash the old file or the new one is there, whole."""
+    replace_file_with(path, lambda _: data)
+
+
+def replace_file_with(path: Path, build: Callable[[int], bytes]) -> None:
+    """Like `replace_file`, for content that depends on the new file: `build` is handed its open descriptor."""
     draft = path.with_name(path.name + ".tmp")
     with disk_faults(path):
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             try:
-                write_all(descriptor, data)
+                write_all(descriptor, build(descriptor))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -42,6 +42,10 @@ class FlatState:
         entries = self._store.scan(STATE_PREFIX + prefix)
         return ((key[1:], value) for key, value in entries)
 
+    def forget(self) -> None:
+        """The store has changed by other hands."""
+        self._cache.clear()
+
     def on_written(self, changes: Mapping[bytes, bytes | None]) -> None:
         """The store has taken these changes."""
         for key, value in changes.items():

@@ -28,6 +28,27 @@ _LOCK_SIGNS: Final = ("already held by process", "lock ")
 _DAMAGE_SIGNS: Final = ("Corruption", "corrupt", "checksum mismatch", "missing files", "No such file")
 
 
+class _FrozenLevel:
+    """A LevelDB snapshot: files that it needs stay until it is closed."""
+
+    def __init__(self, store: LevelStore, snapshot: Any) -> None:
+        self._store = store
+        self._snapshot = snapshot
+
+    def get(self, key: bytes) -> bytes | None:
+        with self._store.level_faults():
+            value: bytes | None = self._snapshot.get(key, verify_checksums=True)
+        return value
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        with self._store.level_faults():
+            entries = self._snapshot.iterator(prefix=prefix, verify_checksums=True)
+        return self._store.read(entries)
+
+    def close(self) -> None:
+        self._snapshot.close()
+
+
 class LevelStore:
     """`Store` in a folder of its own. One process, one instance: `FolderLocked` for any other.
 
@@ -39,7 +60,7 @@ class LevelStore:
         self._failed = False
         self._lock = DataFolderLock(path)
         try:
-            with self._level_faults():
+            with self.level_faults():
                 self._db: Any = plyvel.DB(
                     str(path),
                     create_if_missing=True,
@@ -60,9 +81,13 @@ class LevelStore:
         return value
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        with self._level_faults():
+        with self.level_faults():
             entries = self._db.iterator(prefix=prefix, verify_checksums=True)
-        return self._read(entries)
+        return self.read(entries)
+
+    def freeze(self) -> _FrozenLevel:
+        with self.level_faults():
+            return _FrozenLevel(self, self._db.snapshot())
 
     def write(self, puts: Mapping[bytes, bytes | None], *, sync: bool) -> None:
         if self._failed:
@@ -82,12 +107,14 @@ class LevelStore:
         self._db.close()
         self._lock.release()
 
-    def _read(self, entries: Any) -> Iterator[tuple[bytes, bytes]]:
-        with entries, self._level_faults():
+    def read(self, entries: Any) -> Iterator[tuple[bytes, bytes]]:
+        """Everything that a LevelDB iterator gives; it is closed at the end."""
+        with entries, self.level_faults():
             yield from entries
 
     @contextmanager
-    def _level_faults(self) -> Iterator[None]:
+    def level_faults(self) -> Iterator[None]:
+        """Turn what plyvel raises inside the block into a typed fault."""
         try:
             yield
         except (plyvel.Error, RuntimeError) as error:

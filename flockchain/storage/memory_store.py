@@ -32,6 +32,13 @@ class MemoryStore:
         values = self._values
         return iter([(key, values[key]) for key in self._keys.find(prefix) if key in values])
 
+    def freeze(self) -> MemoryStore:
+        self._require_open()
+        frozen = MemoryStore()
+        frozen._values = dict(self._values)
+        frozen._keys = KeyIndex(frozen._values)
+        return frozen
+
     def write(self, puts: Mapping[bytes, bytes | None], *, sync: bool) -> None:
         self._require_open()
         if not all(isinstance(key, bytes) and isinstance(value, bytes | None) for key, value in puts.items()):

@@ -13,7 +13,7 @@ inner node (hash, left, right). The first element is always the node's hash, as 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from flockchain.storage.proof import (
     compute_state_leaf,
 )
 
-__all__ = ["EmptyTree", "StateTree", "TreeMismatch"]
+__all__ = ["EmptyTree", "StateTree", "TreeMismatch", "compute_subtree_hash"]
 
 Node = tuple[Any, ...]
 _Entry = tuple[str, Node]  # path bits, and the leaf to stand there (EMPTY: nothing)
@@ -91,6 +91,27 @@ class StateTree:
             left=None if left is None else _prove_leaf(self._top, left, get_value),
             right=None if right is None else _prove_leaf(self._top, right, get_value),
         )
+
+    def get_branch(self, bits: str) -> tuple[tuple[Hash, ...], Iterator[bytes]]:
+        """The subtree where the way along `bits` ends: at their end, or above it at a leaf or at nothing.
+
+        The siblings of the way, deepest first, and the keys of the leaves below, in the order of their hashes.
+        """
+        siblings: list[Hash] = []
+        node = self._top
+        for bit in bits:
+            if len(node) < 3:
+                break
+            sibling, node = (node[1], node[2]) if bit == "1" else (node[2], node[1])
+            siblings.append(Hash(sibling[0]))
+        return tuple(reversed(siblings)), _iterate_keys(node)
+
+
+def compute_subtree_hash(entries: Iterable[tuple[bytes, bytes]], depth: int) -> Hash:
+    """The hash of the subtree at `depth` that holds exactly these entries, whose paths are equal down to there."""
+    batch = _Batch(dict(entries))
+    node: Node = batch._apply_range(_EMPTY, 0, len(batch.bits), depth)
+    return Hash(node[0])
 
 
 class _Batch:
@@ -239,6 +260,17 @@ def _find_neighbours(path: list[Node], end: Node, bits: str) -> tuple[Node | Non
         elif right is None and path[depth][2] is not _EMPTY:
             right = _find_edge(path[depth][2], 1)
     return left, right
+
+
+def _iterate_keys(top: Node) -> Iterator[bytes]:
+    """The keys of the leaves below, from left to right."""
+    waiting = [top]
+    while waiting:
+        node = waiting.pop()
+        if len(node) == 3:
+            waiting += (node[2], node[1])
+        elif len(node) == 2:
+            yield node[1]
 
 
 def _find_edge(node: Node, side: int) -> Node:

@@ -11,7 +11,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("height", "finalized_hash", "view", "epoch", "peers", "syncing", "genesis_hash", "chain_name", "spec_version", "node_version", "timestamp_ms", "state_root", "pending_extrinsics")
+    __slots__ = ("height", "finalized_hash", "view", "epoch", "peers", "syncing", "genesis_hash", "chain_name", "spec_version", "node_version", "timestamp_ms", "state_root", "pending_extrinsics", "signing")
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     FINALIZED_HASH_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,7 @@ class GetStatusResponse(_message.Message):
     TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
     STATE_ROOT_FIELD_NUMBER: _ClassVar[int]
     PENDING_EXTRINSICS_FIELD_NUMBER: _ClassVar[int]
+    SIGNING_FIELD_NUMBER: _ClassVar[int]
     height: int
     finalized_hash: bytes
     view: int
@@ -38,7 +39,8 @@ class GetStatusResponse(_message.Message):
     timestamp_ms: int
     state_root: bytes
     pending_extrinsics: int
-    def __init__(self, height: _Optional[int] = ..., finalized_hash: _Optional[bytes] = ..., view: _Optional[int] = ..., epoch: _Optional[int] = ..., peers: _Optional[int] = ..., syncing: _Optional[bool] = ..., genesis_hash: _Optional[bytes] = ..., chain_name: _Optional[str] = ..., spec_version: _Optional[int] = ..., node_version: _Optional[str] = ..., timestamp_ms: _Optional[int] = ..., state_root: _Optional[bytes] = ..., pending_extrinsics: _Optional[int] = ...) -> None: ...
+    signing: str
+    def __init__(self, height: _Optional[int] = ..., finalized_hash: _Optional[bytes] = ..., view: _Optional[int] = ..., epoch: _Optional[int] = ..., peers: _Optional[int] = ..., syncing: _Optional[bool] = ..., genesis_hash: _Optional[bytes] = ..., chain_name: _Optional[str] = ..., spec_version: _Optional[int] = ..., node_version: _Optional[str] = ..., timestamp_ms: _Optional[int] = ..., state_root: _Optional[bytes] = ..., pending_extrinsics: _Optional[int] = ..., signing: _Optional[str] = ...) -> None: ...
 
 class GetBlockRequest(_message.Message):
     __slots__ = ("height", "block_hash")
@@ -105,12 +107,12 @@ class ProveHeaderRequest(_message.Message):
     def __init__(self, height: _Optional[int] = ..., last_of_epoch: _Optional[int] = ...) -> None: ...
 
 class ProveHeaderResponse(_message.Message):
-    __slots__ = ("headers_canonical", "certificate_bytes_canonical")
+    __slots__ = ("headers_canonical", "light_block_canonical")
     HEADERS_CANONICAL_FIELD_NUMBER: _ClassVar[int]
-    CERTIFICATE_BYTES_CANONICAL_FIELD_NUMBER: _ClassVar[int]
+    LIGHT_BLOCK_CANONICAL_FIELD_NUMBER: _ClassVar[int]
     headers_canonical: _containers.RepeatedScalarFieldContainer[bytes]
-    certificate_bytes_canonical: bytes
-    def __init__(self, headers_canonical: _Optional[_Iterable[bytes]] = ..., certificate_bytes_canonical: _Optional[bytes] = ...) -> None: ...
+    light_block_canonical: bytes
+    def __init__(self, headers_canonical: _Optional[_Iterable[bytes]] = ..., light_block_canonical: _Optional[bytes] = ...) -> None: ...
 
 class GetValidatorSetRequest(_message.Message):
     __slots__ = ("epoch",)

@@ -86,8 +86,8 @@ class ChainServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ProveHeader(self, request, context):
-        """What a light client needs to trust the header at a height: the headers from there up to the next one that has a
-        finalization certificate, and that certificate. All are in one epoch.
+        """What a light client needs to trust the header at a height: the next light block at or above it, and the headers
+        between, which are each the parent of the next. All are in one epoch, genesis apart.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

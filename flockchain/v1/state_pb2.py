@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66lockchain/v1/state.proto\x12\rflockchain.v1\"\x1e\n\x0fGetStateRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\"@\n\x10GetStateResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x0e\n\x06height\x18\x03 \x01(\x04\"!\n\x11ProveStateRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\"W\n\x0bProvenEntry\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05\x66ound\x18\x02 \x01(\x08\x12\r\n\x05value\x18\x03 \x01(\x0c\x12\x1d\n\x15proof_bytes_canonical\x18\x04 \x01(\x0c\"k\n\x12ProveStateResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.flockchain.v1.ProvenEntry\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\x18\n\x10header_canonical\x18\x03 \x01(\x0c\"@\n\x10ListStateRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\x0c\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\r\"(\n\nStateEntry\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"a\n\x11ListStateResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.flockchain.v1.StateEntry\x12\x10\n\x08has_more\x18\x02 \x01(\x08\x12\x0e\n\x06height\x18\x03 \x01(\x04\x32\xfe\x01\n\x0cStateService\x12K\n\x08GetState\x12\x1e.flockchain.v1.GetStateRequest\x1a\x1f.flockchain.v1.GetStateResponse\x12Q\n\nProveState\x12 .flockchain.v1.ProveStateRequest\x1a!.flockchain.v1.ProveStateResponse\x12N\n\tListState\x12\x1f.flockchain.v1.ListStateRequest\x1a .flockchain.v1.ListStateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66lockchain/v1/state.proto\x12\rflockchain.v1\"\x1e\n\x0fGetStateRequest\x12\x0b\n\x03key\x18\x01 \x01(\x0c\"@\n\x10GetStateResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x0e\n\x06height\x18\x03 \x01(\x04\"5\n\x11ProveStateRequest\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x12\n\nwith_ics23\x18\x02 \x01(\x08\"w\n\x0bProvenEntry\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05\x66ound\x18\x02 \x01(\x08\x12\r\n\x05value\x18\x03 \x01(\x0c\x12\x1d\n\x15proof_bytes_canonical\x18\x04 \x01(\x0c\x12\x1e\n\x16ics23_commitment_proof\x18\x05 \x01(\x0c\"k\n\x12ProveStateResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.flockchain.v1.ProvenEntry\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\x18\n\x10header_canonical\x18\x03 \x01(\x0c\"@\n\x10ListStateRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\x0c\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\r\"(\n\nStateEntry\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"a\n\x11ListStateResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.flockchain.v1.StateEntry\x12\x10\n\x08has_more\x18\x02 \x01(\x08\x12\x0e\n\x06height\x18\x03 \x01(\x04\x32\xfe\x01\n\x0cStateService\x12K\n\x08GetState\x12\x1e.flockchain.v1.GetStateRequest\x1a\x1f.flockchain.v1.GetStateResponse\x12Q\n\nProveState\x12 .flockchain.v1.ProveStateRequest\x1a!.flockchain.v1.ProveStateResponse\x12N\n\tListState\x12\x1f.flockchain.v1.ListStateRequest\x1a .flockchain.v1.ListStateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,17 +36,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATERESPONSE']._serialized_start=76
   _globals['_GETSTATERESPONSE']._serialized_end=140
   _globals['_PROVESTATEREQUEST']._serialized_start=142
-  _globals['_PROVESTATEREQUEST']._serialized_end=175
-  _globals['_PROVENENTRY']._serialized_start=177
-  _globals['_PROVENENTRY']._serialized_end=264
-  _globals['_PROVESTATERESPONSE']._serialized_start=266
-  _globals['_PROVESTATERESPONSE']._serialized_end=373
-  _globals['_LISTSTATEREQUEST']._serialized_start=375
-  _globals['_LISTSTATEREQUEST']._serialized_end=439
-  _globals['_STATEENTRY']._serialized_start=441
-  _globals['_STATEENTRY']._serialized_end=481
-  _globals['_LISTSTATERESPONSE']._serialized_start=483
-  _globals['_LISTSTATERESPONSE']._serialized_end=580
-  _globals['_STATESERVICE']._serialized_start=583
-  _globals['_STATESERVICE']._serialized_end=837
+  _globals['_PROVESTATEREQUEST']._serialized_end=195
+  _globals['_PROVENENTRY']._serialized_start=197
+  _globals['_PROVENENTRY']._serialized_end=316
+  _globals['_PROVESTATERESPONSE']._serialized_start=318
+  _globals['_PROVESTATERESPONSE']._serialized_end=425
+  _globals['_LISTSTATEREQUEST']._serialized_start=427
+  _globals['_LISTSTATEREQUEST']._serialized_end=491
+  _globals['_STATEENTRY']._serialized_start=493
+  _globals['_STATEENTRY']._serialized_end=533
+  _globals['_LISTSTATERESPONSE']._serialized_start=535
+  _globals['_LISTSTATERESPONSE']._serialized_end=632
+  _globals['_STATESERVICE']._serialized_start=635
+  _globals['_STATESERVICE']._serialized_end=889
 # @@protoc_insertion_point(module_scope)

@@ -23,22 +23,26 @@ class GetStateResponse(_message.Message):
     def __init__(self, found: _Optional[bool] = ..., value: _Optional[bytes] = ..., height: _Optional[int] = ...) -> None: ...
 
 class ProveStateRequest(_message.Message):
-    __slots__ = ("keys",)
+    __slots__ = ("keys", "with_ics23")
     KEYS_FIELD_NUMBER: _ClassVar[int]
+    WITH_ICS23_FIELD_NUMBER: _ClassVar[int]
     keys: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, keys: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    with_ics23: bool
+    def __init__(self, keys: _Optional[_Iterable[bytes]] = ..., with_ics23: _Optional[bool] = ...) -> None: ...
 
 class ProvenEntry(_message.Message):
-    __slots__ = ("key", "found", "value", "proof_bytes_canonical")
+    __slots__ = ("key", "found", "value", "proof_bytes_canonical", "ics23_commitment_proof")
     KEY_FIELD_NUMBER: _ClassVar[int]
     FOUND_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     PROOF_BYTES_CANONICAL_FIELD_NUMBER: _ClassVar[int]
+    ICS23_COMMITMENT_PROOF_FIELD_NUMBER: _ClassVar[int]
     key: bytes
     found: bool
     value: bytes
     proof_bytes_canonical: bytes
-    def __init__(self, key: _Optional[bytes] = ..., found: _Optional[bool] = ..., value: _Optional[bytes] = ..., proof_bytes_canonical: _Optional[bytes] = ...) -> None: ...
+    ics23_commitment_proof: bytes
+    def __init__(self, key: _Optional[bytes] = ..., found: _Optional[bool] = ..., value: _Optional[bytes] = ..., proof_bytes_canonical: _Optional[bytes] = ..., ics23_commitment_proof: _Optional[bytes] = ...) -> None: ...
 
 class ProveStateResponse(_message.Message):
     __slots__ = ("entries", "height", "header_canonical")

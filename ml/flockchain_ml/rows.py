@@ -52,11 +52,20 @@ def decode_row(line: bytes) -> Row:
         raise RowInvalid("a row is not JSON", line=line[:60]) from error
     if not isinstance(fields, dict) or not {"prompt", "answer"} <= fields.keys() <= _FIELDS:
         raise RowInvalid("a row holds exactly prompt, answer and, if wanted, domain", line=line[:60])
-    if not all(isinstance(value, str) for value in fields.values()):
-        raise RowInvalid("the fields of a row are strings", line=line[:60])
+    if not all(isinstance(value, str) and _is_text(value) for value in fields.values()):
+        raise RowInvalid("the fields of a row are text", line=line[:60])
     if not fields["prompt"].strip() or not fields["answer"].strip():
         raise RowInvalid("a row's prompt and answer are not empty", line=line[:60])
     return Row(fields["prompt"], fields["answer"], fields.get("domain", ""))
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string has an encoding: JSON can spell halves of surrogate pairs, which no tokenizer takes."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def encode_suite(rows: Iterable[Row]) -> tuple[bytes, ...]:

@@ -79,3 +79,13 @@ def test_many_keys_deleted_and_put_again_stay_in_order(store: Store) -> None:
     store.write(dict.fromkeys(keys), sync=False)
     store.write(dict.fromkeys(keys[::-7], b"2"), sync=False)
     assert [key for key, _ in store.scan(b"")] == sorted(keys[::-7])
+
+
+def test_a_frozen_store_shows_what_was_there_whatever_is_written_since(store: Store) -> None:
+    store.write({b"a1": b"old", b"a2": b"gone", b"b": b"other"}, sync=False)
+    frozen = store.freeze()
+    store.write({b"a1": b"new", b"a2": None, b"a3": b"late"}, sync=False)
+    assert [frozen.get(key) for key in (b"a1", b"a2", b"a3")] == [b"old", b"gone", None]
+    assert list(frozen.scan(b"a")) == [(b"a1", b"old"), (b"a2", b"gone")]
+    frozen.close()
+    assert store.get(b"a1") == b"new"

@@ -32,7 +32,7 @@ from flockchain.primitives.numbers import Balance, Hash, MicroNats, TaskId
 from flockchain.primitives.rounds import RoundRecord
 from flockchain.primitives.vote import VoteKind
 from flockchain.runtime.genesis_config import GenesisConfig
-from flockchain.storage.journal import Journal
+from flockchain.storage.journal import open_journal
 from tests.e2e.network import Network
 
 __all__ = ["BOND", "LearningNetwork", "get_notarized", "run_learning_network"]
@@ -175,7 +175,7 @@ def get_evaluator_name(node: str) -> str:
 
 def get_notarized(home: Path) -> set[bytes]:
     """Every block that this validator has ever voted for, or seen a quorum vote for."""
-    journal = Journal(home / "data" / "votes.journal")
+    journal = open_journal(home / "data" / "votes.journal")
     hashes: set[bytes] = set()
     for encoded in journal.records():
         record = GUARD_RECORD.decode(encoded)

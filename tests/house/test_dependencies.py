@@ -50,7 +50,8 @@ def _imports(prefix: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "extras"), [("flockchain/", ()), ("ml/", ("ml",)), ("tests/", ("ml", "dev")), ("tools/", ("ml", "dev"))]
+    ("prefix", "extras"),
+    [("flockchain/", ()), ("ml/", ("ml",)), ("tests/", ("ml", "dev")), ("tools/", ("ml", "dev", "fuzz"))],
 )
 def test_everything_that_is_imported_is_declared(prefix: str, extras: tuple[str, ...]) -> None:
     declared = _declared(*extras)

@@ -22,7 +22,9 @@ from flockchain.rpc import ApiLimits, ChainIdentity, HeadBroadcast, NodeStatus, 
 from flockchain.runtime.execution import BLOCK_OUTCOME, BlockOutcome
 from flockchain.runtime.extrinsics import CheckedExtrinsic
 from flockchain.runtime.flock import Runtime
+from flockchain.runtime.genesis import encode_genesis
 from flockchain.runtime.pallets.tasks import CreateTask
+from flockchain.runtime.views import find_fixed_sets
 from flockchain.storage.archive import Archive, BlockCommit
 from flockchain.storage.blobs import BlobStore
 from flockchain.storage.memory_store import MemoryStore
@@ -62,7 +64,9 @@ class ArchivedChain(RuntimeChain):
         members = self.members
         outcome = RuntimeChain.apply(self, block)
         block_hash = compute_block_hash(block.header)
-        self.pending.append(BlockCommit(block_hash, block, changes, BLOCK_OUTCOME.encode(outcome)))
+        self.pending.append(
+            BlockCommit(block_hash, block, changes, BLOCK_OUTCOME.encode(outcome), find_fixed_sets(changes))
+        )
         if block.header.height not in self.uncertified:
             finalized, self.pending = self.pending, []
             self.archive.commit(finalized, self.certify(block.header, members))
@@ -92,7 +96,9 @@ class ApiNode:
 
     @property
     def identity(self) -> ChainIdentity:
-        return ChainIdentity(self.runtime.genesis_hash, self.runtime.config.chain, b'chain = "minimal"\n', "0.1.0")
+        return ChainIdentity(
+            self.runtime.genesis_hash, self.runtime.config.chain, encode_genesis(self.runtime.config), "0.1.0"
+        )
 
     @property
     def runtime(self) -> Runtime:
@@ -189,11 +195,10 @@ async def serve(
     limits: ApiLimits | None = None,
     *,
     address: str = "127.0.0.1:0",
-    history_folder: Path | None = None,
 ) -> AsyncIterator[str]:
     """The node's API on a loopback port; gives its endpoint."""
     node.ledger.heads = HeadBroadcast(queued_max=HEADS_QUEUED_MAX)
-    server = build_server(node, limits, history_folder=history_folder)
+    server = build_server(node, limits)
     port = await server.start(address)
     try:
         yield f"127.0.0.1:{port}"

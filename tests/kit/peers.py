@@ -29,6 +29,10 @@ class Ear:
     gone: list[tuple[NodeId, LinkEnd]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     misdeeds: list[tuple[NodeId, Misdeed, str]] = field(default_factory=list)
+    banned: list[tuple[NodeId, str, str]] = field(default_factory=list)
+    dropped: list[tuple[NodeId, str]] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
 
     def on_peer_connected(self, peer: RemotePeer) -> None:
         self.connected.append(peer.node_id)
@@ -36,14 +40,24 @@ class Ear:
     def on_peer_message(self, peer: NodeId, payload: bytes) -> None:
         self.messages.append((peer, payload))
 
-    def on_peer_gone(self, peer: NodeId, why: LinkEnd) -> None:
+    def on_peer_gone(self, peer: NodeId, why: LinkEnd, details: str) -> None:
         self.gone.append((peer, why))
+        self.details.append(details)
 
     def on_peer_refused(self, address: str, reason: str) -> None:
         self.refused.append((address, reason))
 
     def on_peer_misdeed(self, peer: NodeId, misdeed: Misdeed, reason: str) -> None:
         self.misdeeds.append((peer, misdeed, reason))
+
+    def on_banned(self, peer: NodeId, host: str, what: str) -> None:
+        self.banned.append((peer, host, what))
+
+    def on_message_dropped(self, peer: NodeId, channel: str) -> None:
+        self.dropped.append((peer, channel))
+
+    def on_peer_file_trouble(self, reason: str) -> None:
+        self.troubles.append(reason)
 
 
 @dataclass

@@ -21,12 +21,22 @@ MARKS = {  # what each adversary that is not merely silent is for
     "double_committer": "offence",
     "double_voter": "offence",
     "equivocating_leader": "offence",
+    "false_accuser": "false accusation",
     "false_revealer": "V3 broken",
     "flooder": "flood",
+    "forger": "forgery",
+    "forking_leader": "fork",
     "impostor": "V1 broken",
     "invalid_proposer": "invalid proposal",
+    "lazy_evaluator": "lazy evaluation",
     "lone_certifier": "V4 broken",
+    "nullify_finalizer": "offence",
     "root_forger": "V2 broken",
+    "score_copier": "score copied",
+    "selective_sender": "selective",
+    "stale_voter": "stale words",
+    "two_results": "two results",
+    "wrong_domain": "wrong domain",
 }
 
 
@@ -50,7 +60,7 @@ def run_against(adversary: str) -> WorldReport:
 def test_a_network_with_faults_keeps_every_promise_and_makes_progress_once_healed(seed: int) -> None:
     report = run(seed, "swarm")
     assert report.violations == ()
-    assert min(report.finalized_heights) > 0
+    assert report.height > 0
 
 
 @pytest.mark.parametrize("seed", LEARNING_SEEDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["render_machine", "render_startup", "render_table", "render_transfers"]
+__all__ = ["render_machine", "render_startup", "render_sync", "render_table", "render_transfers"]
 
 _HEADINGS = (
     "offered /s", "final /s", "p50 ms", "p99 ms", "block p50 ms", "block p99 ms", "blocks /s", "nullified",
@@ -67,6 +67,36 @@ def render_startup(figures: Mapping[str, Any]) -> str:
         render_machine(figures["machine"]),
         "",
         render_table(("what", "median", "least", "most", "bound"), rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def render_sync(figures: Mapping[str, Any]) -> str:
+    """The figures of `tools.bench.sync`."""
+    bounds = {"state": "under 30 s", "blocks": "over 200 blocks/s"}
+    rows = [
+        (
+            run["way"], run["seconds"], run["blocks_per_s"], run["snapshot_height"] or "-", run["cpu_s"],
+            bounds[run["way"]], "yes" if run["is_within_bound"] else "NO",
+        )
+        for run in figures["runs"]
+    ]  # fmt: skip
+    lines = [
+        "# Catching up",
+        "",
+        f"A node with an empty data folder, and one that has {figures['blocks']} blocks with "
+        f"{figures['transfers_per_block']} transfers each,",
+        f"{figures['accounts']} accounts, epochs of {figures['epoch_blocks']} blocks; real processes on loopback that",
+        "share the cores. Seconds from the start of the empty node's process to the tip as its API tells it.",
+        "",
+        f"    {figures['command']}",
+        "",
+        render_machine(figures["machine"]),
+        "",
+        "Both nodes went before other work on the machine (`--nice`)." if figures["nice"] < 0 else "",
+        "",
+        render_table(("by", "seconds", "blocks/s", "snapshot at", "CPU s, both", "bound", "within"), rows),
         "",
     ]
     return "\n".join(lines)

@@ -252,6 +252,8 @@ class Balances(Pallet):
         pots = [amount for _, amount in POTS.items(state)]
         issuance = ISSUANCE.get(state)
         invariant(all(free) and all(pots), "an empty account or pot has no record")
+        most = self._config.issuance_max
+        invariant(issuance <= most, "issuance stays under the chain's bound", issuance=issuance, most=most)
         invariant(sum(free) + sum(pots) == issuance, "issuance is the sum of all places", free=sum(free),
                   pots=sum(pots), issuance=issuance)  # fmt: skip
 

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from flockchain.primitives.codec import HASH, U32, U64, U128, struct
 from flockchain.primitives.errors import invariant
 from flockchain.primitives.learning import AggregateCertificate, Phase
-from flockchain.primitives.numbers import Hash, Height, Round, Stake, TaskId
+from flockchain.primitives.numbers import Hash, Height, Round, Stake, TaskId, is_quorum
 from flockchain.primitives.rounds import LINEAGE_ENTRY, CommitteeMember, LineageEntry
 from flockchain.runtime.frame import Context, Pallet, StateReader, StorageMap, TupleOf
 from flockchain.runtime.rounds import ROUND_KEY, RoundKey
@@ -103,10 +103,25 @@ class Models(Pallet):
     # Views
 
     def try_state(self, state: StateReader) -> None:
+        total = 0
         for task, length in LENGTHS.items(state):
-            rounds = [entry.round for entry in get_lineage(state, task)]
+            lineage = get_lineage(state, task)
+            total += length
+            rounds = [entry.round for entry in lineage]
             invariant(len(rounds) == length, "a lineage has no holes", task=task, length=length, entries=len(rounds))
             invariant(rounds == sorted(set(rounds)), "a lineage follows the rounds", task=task)
+            for place, entry in enumerate(lineage):
+                self._try_entry(state, task, place, entry)
+        places, entries = sum(1 for _ in PLACES.items(state)), sum(1 for _ in LINEAGE.items(state))
+        invariant(places == entries == total, "every step is counted and found", places=places, entries=entries)
+
+    def _try_entry(self, state: StateReader, task: TaskId, place: int, entry: LineageEntry) -> None:
+        key = (task, entry.round)
+        invariant(PLACES.get(state, key) == place, "a step is found by its round", task=task, round=entry.round)
+        is_signed = is_quorum(entry.signed_stake, entry.committee_stake)
+        invariant(is_signed, "a quorum signed every step", task=task, round=entry.round)
+        is_of_round = (entry.results_root, entry.updates) == self._rounds.get_results(state, key)
+        invariant(is_of_round, "a step is over its round's results", task=task, round=entry.round)
 
 
 def get_lineage(state: StateReader, task: TaskId) -> tuple[LineageEntry, ...]:

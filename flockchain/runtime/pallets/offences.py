@@ -199,10 +199,13 @@ class Offences(Pallet):
         }  # fmt: skip
 
     def try_state(self, state: StateReader) -> None:
-        for (epoch, view, _, offender), height in REPORTED.items(state):
+        for (epoch, view, kind, offender), height in REPORTED.items(state):
             at_least = epoch * self._config.epoch_blocks
             invariant(height > at_least, "an offence is reported after it happened", epoch=epoch, view=view,
                       offender=offender)  # fmt: skip
+            members = self._stakes.get_validator_set(state, epoch)
+            is_member = members.get_index_of(offender) is not None
+            invariant(is_member, "an offender was in its epoch's set", epoch=epoch, offender=offender, kind=kind.name)
 
 
 def _require_order(first: bytes, second: bytes) -> None:

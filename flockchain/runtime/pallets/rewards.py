@@ -96,6 +96,8 @@ class Pools(Protocol):
 
     def pay(self, state: State, task: TaskId, account: AccountId, amount: Balance) -> None: ...
 
+    def find_pool_left(self, state: StateReader, task: TaskId, round: Round) -> Balance | None: ...
+
 
 class Stakes(Protocol):
     """The stake of validators."""
@@ -189,6 +191,12 @@ class Rewards(Pallet):
             "absent_slash_bps": config.absent_slash_bps, "unavailable_fee_bps": config.unavailable_fee_bps,
             "committee_share_bps": config.committee_share_bps,
         }  # fmt: skip
+
+    def try_state(self, state: StateReader) -> None:
+        for (task, round_), budget in TRAINER_BUDGETS.items(state):
+            left = self._pools.find_pool_left(state, task, round_)
+            is_held = left is None or budget <= left
+            invariant(is_held, "the pool holds what a round may pay its trainers", task=task, round=round_, left=left)
 
 
 def compute_contribution_weight(score: Score) -> int:

@@ -445,8 +445,34 @@ class Staking(Pallet):
         self._ledger.try_state(state)
         owned = {key: account for account, record in VALIDATORS.items(state) for key in record.keys}
         invariant(owned == dict(KEY_OWNERS.items(state)), "every key has one owner", keys=len(owned))
-        for epoch, members in SETS.items(state):
-            invariant(compute_validators_hash(members) == SET_HASHES.get(state, epoch), "a set's hash is kept with it")
+        epochs = self._try_sets(state)
+        last = epochs[-1] - LOOKAHEAD_EPOCHS  # the state's own epoch, or at a boundary the one after
+        pools = self._ledger.list_pools(state)
+        registered = [account for account, _ in VALIDATORS.items(state)]
+        invariant(pools == registered, "who has a pool is registered", pools=len(pools), registered=len(registered))
+        for account, record in VALIDATORS.items(state):
+            invariant(record.commission_bps <= BPS, "a commission is at most the whole", account=account)
+            is_free = not record.is_active or record.jailed_until <= last
+            invariant(is_free, "an offender that is jailed is no candidate", account=account)
+        most = last + LOOKAHEAD_EPOCHS + self._rules.unbonding_epochs
+        latest = self._ledger.get_latest_release(state)
+        invariant(latest <= most, "stake waits for the unbonding time and no longer", latest=latest, most=most)
+
+    def _try_sets(self, state: StateReader) -> list[Epoch]:
+        """The epochs whose sets are kept, ascending; each set is one that could have been elected."""
+        epochs = [epoch for epoch, _ in SETS.items(state)]
+        is_unbroken = (
+            epochs == list(range(epochs[0], epochs[-1] + 1)) == [epoch for epoch, _ in SET_HASHES.items(state)]
+        )
+        invariant(is_unbroken, "sets and their hashes are kept without a hole", epochs=epochs)
+        for epoch in epochs:
+            members = self.get_validator_set(state, epoch)
+            invariant(_hash_set(members) == SET_HASHES.get(state, epoch), "a set's hash is kept with it", epoch=epoch)
+            accounts = [member.account for member in members.validators]
+            is_ordered = accounts == sorted(set(accounts)) and members.epoch == epoch
+            invariant(is_ordered and 0 < len(accounts) <= self._rules.max_validators, "a set is in order", epoch=epoch)
+            invariant(all(member.stake for member in members.validators), "a member has stake", epoch=epoch)
+        return epochs
 
     # Inside
 
@@ -508,6 +534,7 @@ class Staking(Pallet):
 
 
 _decode_set = lru_cache(maxsize=32)(VALIDATOR_SET.decode)
+_hash_set = lru_cache(maxsize=32)(compute_validators_hash)
 
 
 def _register(state: State, account: AccountId, record: ValidatorRecord) -> None:

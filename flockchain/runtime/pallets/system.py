@@ -37,7 +37,12 @@ from flockchain.runtime.frame import (
     StorageMap,
     StorageValue,
 )
-from flockchain.runtime.genesis_config import GenesisConfig, compute_config_digest, compute_last_height
+from flockchain.runtime.genesis_config import (
+    GenesisConfig,
+    compute_config_digest,
+    compute_epoch,
+    compute_last_height,
+)
 
 __all__ = [
     "REFUSAL_BYTES_MAX", "BlockMoment", "ExtrinsicApplied", "ExtrinsicExpired", "NonceMismatch", "Remark", "Remarked",
@@ -136,13 +141,14 @@ class System(Pallet):
 
     def __init__(self, config: GenesisConfig, spec_version: int) -> None:
         self._config = config
+        self._digest = compute_config_digest(config)
         self._spec_version = spec_version
         self.calls = (CallSpec(0, "remark", struct(Remark, data=VarBytes(REMARK_BYTES_MAX)), 50, self.remark),)
 
     # Hooks
 
     def build_genesis(self, state: State, config: GenesisConfig) -> None:
-        digest = compute_config_digest(config)
+        digest = self._digest
         CONFIG_DIGEST.set(state, digest)
         SPEC_VERSION.set(state, self._spec_version)
         MOMENT.set(state, BlockMoment(Height(0), Epoch(0), config.timestamp_ms))
@@ -173,10 +179,13 @@ class System(Pallet):
     # Steps of the executive
 
     def apply_reveal(self, ctx: Context, reveal: bytes, consensus_key: bytes) -> None:
-        """Check the proposer's signature over (epoch, view) and mix it in. Raises `RevealInvalid`."""
+        """Check the proposer's signature over (epoch, view) and mix it in. Raises `RevealInvalid`.
+
+        In a final block a quorum has checked it.
+        """
         block = ctx.block
         message = compute_reveal_bytes(block.genesis_hash, block.epoch, block.view)
-        if not block.crypto.verify(consensus_key, message, reveal):
+        if not block.is_final and not block.crypto.verify(consensus_key, message, reveal):
             raise RevealInvalid("the reveal is not the proposer's signature", proposer=block.proposer, view=block.view)
         RANDOMNESS.set(ctx.state, hash_tagged("randomness", RANDOMNESS.get(ctx.state) + reveal))
 
@@ -226,8 +235,16 @@ class System(Pallet):
 
     def try_state(self, state: StateReader) -> None:
         moment = MOMENT.get(state)
-        invariant(CONFIG_DIGEST.get(state) == compute_config_digest(self._config), "the state is of another genesis")
-        invariant(SEEDS.contains(state, moment.epoch), "the current epoch has a seed", epoch=moment.epoch)
+        invariant(CONFIG_DIGEST.get(state) == self._digest, "the state is of another genesis")
+        invariant(SPEC_VERSION.get(state) == self._spec_version, "the state is of another runtime")
+        invariant(moment.epoch == compute_epoch(self._config, moment.height), "a height is in its epoch", moment=moment)
+        invariant(RANDOMNESS.get(state) != ZERO_HASH, "there is randomness from the start")
+        is_boundary = moment.height == compute_last_height(self._config, moment.epoch)
+        oldest = max(0, moment.epoch - self._config.staking.evidence_age_epochs + is_boundary)
+        epochs = [epoch for epoch, _ in SEEDS.items(state)]
+        wanted = list(range(oldest, moment.epoch + 1 + is_boundary))
+        invariant(epochs == wanted, "the epochs of recent evidence have their seeds", wanted=wanted, got=epochs)
+        invariant(all(nonce for _, nonce in NONCES.items(state)), "a nonce that was never used has no record")
         hashes = sum(1 for _ in BLOCK_HASHES.items(state))
         invariant(hashes == min(moment.height, BLOCK_HASHES_KEPT), "one hash is kept per block", hashes=hashes)
 

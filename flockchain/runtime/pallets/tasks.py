@@ -218,6 +218,14 @@ class Tasks(Pallet):
         progress = PROGRESS.get(state, task)
         return progress is not None and progress.status is TaskStatus.OPEN and progress.round == round
 
+    def get_updates_total(self, state: StateReader, task: TaskId) -> int:
+        """How many updates came in, over all rounds."""
+        return PROGRESS.require(state, task).updates
+
+    def find_pool_left(self, state: StateReader, task: TaskId, round: Round) -> Balance | None:
+        """What is left of the task's pool; None unless `round` is its current round."""
+        return PROGRESS.require(state, task).pool_left if self.is_current(state, task, round) else None
+
     def count_update(self, state: State, task: TaskId) -> None:
         """An update came in."""
         progress = PROGRESS.require(state, task)
@@ -263,8 +271,24 @@ class Tasks(Pallet):
     def try_state(self, state: StateReader) -> None:
         left = sum(progress.pool_left for _, progress in PROGRESS.items(state))
         invariant(left == self._bank.get_pot(state, POT), "the pot holds the pools", pools=left)
+        tasks = [task for task, _ in PROGRESS.items(state)]
+        is_counted = tasks == list(range(NEXT_ID.get(state))) == [task for task, _ in SPECS.items(state)]
+        invariant(is_counted, "tasks are numbered without a hole, each with its spec", tasks=len(tasks))
+        for task, progress in PROGRESS.items(state):
+            self._try_progress(state, task, progress)
         is_open = {task for task, progress in PROGRESS.items(state) if progress.status is TaskStatus.OPEN}
         invariant(is_open == set(list_open_tasks(state)), "the open tasks are listed", tasks=len(is_open))
+
+    def _try_progress(self, state: StateReader, task: TaskId, progress: TaskProgress) -> None:
+        spec = SPECS.require(state, task)
+        invariant(progress.round < spec.rounds, "a task has no more rounds than it fixed", task=task)
+        invariant(progress.rounds_advanced <= progress.round + 1, "a round advances at most once", task=task)
+        most = spec.reward_pool if progress.status is TaskStatus.OPEN else 0
+        left = progress.pool_left
+        invariant(left <= most, "a pool only shrinks, and is empty at the end", task=task, left=left, most=most)
+        rounds = [round_ for (_, round_), _ in CLOCKS.items(state, (task,))]
+        invariant(rounds == list(range(len(rounds))), "rounds follow one another", task=task, rounds=len(rounds))
+        invariant(len(rounds) <= progress.round + 1, "no round lies ahead of its task", task=task, rounds=len(rounds))
 
 
 def find_task(state: StateReader, task: TaskId) -> TaskRecord | None:

@@ -89,6 +89,8 @@ class Tasks(Protocol):
 
     def count_update(self, state: State, task: TaskId) -> None: ...
 
+    def get_updates_total(self, state: StateReader, task: TaskId) -> int: ...
+
 
 # Storage
 
@@ -166,13 +168,23 @@ class Updates(Pallet):
 
     def try_state(self, state: StateReader) -> None:
         held = 0
+        indexes = dict(INDEXES.items(state))
+        totals: dict[TaskId, int] = {}
         for (task, round_), count in COUNTS.items(state):
+            totals[task] = totals.get(task, 0) + count
             records = get_updates(state, task, round_)
             trainers = {record.trainer for record in records}
             invariant(len(trainers) == count, "one update a trainer", task=task, round=round_, count=count)
+            found = [indexes.pop((task, round_, record.trainer), None) for record in records]
+            invariant(found == list(range(count)), "an update is found by its trainer", task=task, round=round_)
             is_over = CLOCKS.require(state, (task, round_)).phase in (Phase.ADVANCED, Phase.VOID)
             held += 0 if is_over else sum(record.bond for record in records)
         invariant(held == self._bank.get_pot(state, POT), "the pot holds the bonds of rounds under way", bonds=held)
+        records_kept = sum(1 for _ in RECORDS.items(state))
+        invariant(not indexes and records_kept == sum(totals.values()), "no update is left over", left=len(indexes))
+        for task, total in totals.items():
+            counted = self._tasks.get_updates_total(state, task)
+            invariant(total == counted, "a task counts its updates", task=task, updates=total, counted=counted)
 
 
 def get_updates(state: StateReader, task: TaskId, round: Round) -> tuple[UpdateRecord, ...]:

@@ -60,7 +60,16 @@ from flockchain.runtime.draws import (
     compute_round_seed,
 )
 from flockchain.runtime.frame import Context, Pallet, StateReader, StorageMap, TupleOf
-from flockchain.runtime.rounds import CLOCKS, ROUND_KEY, RoundClock, RoundKey, schedule, take_due
+from flockchain.runtime.rounds import (
+    CLOCKS,
+    ROUND_KEY,
+    RoundClock,
+    RoundKey,
+    get_scheduled,
+    schedule,
+    take_due,
+    try_clock,
+)  # fmt: skip
 from flockchain.runtime.score_rules import (
     ItemOutOfPlace,
     ItemRepeated,
@@ -537,12 +546,25 @@ class Validation(Pallet):
         return (member.score_key, draw.epoch) if draw is not None and member is not None else None
 
     def try_state(self, state: StateReader) -> None:
-        for (task, round_, voter), record in REVEALS.items(state):
-            invariant(COMMITS.contains(state, (task, round_, voter)), "who revealed had committed", voter=record.voter)
-        for (account, task), round_ in SEATS.items(state):
-            invariant(self._tasks.is_current(state, task, round_), "a seat is of a current round", task=task)
-            is_member = self.find_member(state, task, round_, account) is not None
-            invariant(is_member, "a seat is a member's", task=task, round=round_)
+        committed = {key for key, _ in COMMITS.items(state)}
+        invariant({key for key, _ in REVEALS.items(state)} <= committed, "who revealed had committed")
+        seated: set[tuple[TaskId, Round, AccountId]] = set()
+        for key, clock in CLOCKS.items(state):
+            task, round_ = key
+            try_clock(key, clock)
+            committee = {member.account for member in self.get_committee(state, key)}
+            voters = {voter for *of_round, voter in committed if (*of_round,) == key}
+            invariant(voters <= committee, "only members commit", round=key)
+            if not clock.is_over:
+                is_awaited = self._tasks.is_current(state, *key) and task in get_scheduled(state)
+                invariant(is_awaited, "a round under way is current and scheduled", round=key)
+                seated |= {(task, round_, account) for account in committee}
+        seats = {(task, round_, account) for (account, task), round_ in SEATS.items(state)}
+        invariant(seats == seated, "members of rounds under way have their seats", seats=len(seats))
+        for key, results in RESULTS.items(state):
+            accepted = sum(verdict.reason is ReasonCode.ACCEPTED for verdict in results.verdicts)
+            found = (accepted, self._updates.get_count(state, *key))
+            invariant((results.accepted, len(results.verdicts)) == found, "results are of all updates", round=key)
 
 
 def get_audit_positions(state: StateReader, key: RoundKey, spec: TaskSpec) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ __all__ = ["EquivocatingLeader"]
 
 
 class EquivocatingLeader:
-    """Splits its peers in two halves and shows each a block of its own."""
+    """Splits its peers in two halves and shows each a block of its own, or shows everybody both."""
 
     def apply(self, node: SimNode, effects: list[ReplicaEffect]) -> list[ReplicaEffect]:
         done: list[ReplicaEffect] = []
@@ -30,9 +30,9 @@ class EquivocatingLeader:
             if twin is None or not isinstance(effect, SendMessage):
                 done.append(effect)
                 continue
-            half = len(effect.peers) // 2
-            done.append(SendMessage(effect.peers[:half], effect.payload))
+            half = len(effect.peers) // 2 if node.world.rng.randrange(2) else 0
             done.append(SendMessage(effect.peers[half:], wire.encode_message(wire.ProposalMessage(twin))))
+            done.append(SendMessage(effect.peers[:half] or effect.peers, effect.payload))
         return done
 
     def _build_twin(self, node: SimNode, effect: SendMessage) -> Proposal | None:

@@ -35,6 +35,8 @@ def _certify_alone(node: SimNode, block: Block, state: StateReader) -> Block | N
         index = None if record is None else record.get_member_index(node.account)
         if record is None or index is None or record.phase is not Phase.AGGREGATE:
             continue
+        if 3 * record.committee[index].stake > 2 * sum(member.stake for member in record.committee):
+            continue  # it is the quorum: what it certifies stands
         aggregate, size = sha256(b"a model of my own"), task.spec.max_update_bytes
         message = compute_aggregate_bytes(
             node.genesis_hash, task.task, task.round, record.results_root, aggregate, size

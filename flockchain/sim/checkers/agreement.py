@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from flockchain.primitives.numbers import Hash, NodeId
-from flockchain.replica.effects import CommitBlocks
+from flockchain.replica.effects import CommitBlocks, InstallSnapshot, ReplicaEffect
 from flockchain.sim.checkers.checker import Checker, Violation
 
 if TYPE_CHECKING:
@@ -25,6 +25,16 @@ class Agreement(Checker):
         self._by_height: dict[int, tuple[Hash, Hash]] = {}
         self._heights: dict[NodeId, int] = {}
 
+    def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
+        """A snapshot that is installed is of a block that somebody finalized, and the chain goes on above it."""
+        if isinstance(effect, InstallSnapshot):
+            info = effect.plan.info
+            if self._by_height.get(info.height) != (info.block_hash, info.state_root):
+                yield Violation("agreement", f"a snapshot of another block at height {info.height}")
+            if info.height <= self._heights.get(node.node_id, 0):
+                yield Violation("continuity", f"a snapshot at {info.height} after {self._heights[node.node_id]}")
+            self._heights[node.node_id] = info.height
+
     def on_committed(self, node: SimNode, effect: CommitBlocks) -> Iterable[Violation]:
         for executed in effect.executed:
             header = executed.block.header
@@ -37,6 +47,10 @@ class Agreement(Checker):
             self._heights[node.node_id] = header.height
             if executed.block_hash in node.world.forged:
                 yield Violation("validity", f"a block made to break a rule was finalized at height {header.height}")
+
+    def on_wiped(self, node: SimNode) -> Iterable[Violation]:
+        self._heights[node.node_id] = node.get_height()
+        return ()
 
     def on_end(self, nodes: Sequence[SimNode]) -> Iterable[Violation]:
         for node in nodes:

@@ -23,7 +23,7 @@ from flockchain.sim.checkers.checker import Checker, Violation
 if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
 
-__all__ = ["CertifiedModels", "read_committee"]
+__all__ = ["CertifiedModels", "compute_root", "read_committee"]
 
 _PROMISE: Final = "certified model"
 _LINEAGE: Final = b"models/lineage/"
@@ -75,7 +75,7 @@ class CertifiedModels(Checker):
             return
         if (entry.aggregate, entry.results_root) != (certificate.aggregate, certificate.results_root):
             yield Violation(_PROMISE, f"{where} took another aggregate than the certified one")
-        if certificate.results_root != _compute_root([b"\0" + verdict for verdict in self._verdicts[subject]]):
+        if certificate.results_root != compute_root([b"\0" + verdict for verdict in self._verdicts[subject]]):
             yield Violation(_PROMISE, f"{where} was certified over other results")
         committee = self._committees[subject]
         signers = [at for at in range(8 * len(certificate.signers)) if certificate.signers[at // 8] >> at % 8 & 1]
@@ -102,9 +102,11 @@ def read_committee(state: Mapping[bytes, bytes], epoch: int, accounts: Iterable[
     return tuple(by_account[account] for account in accounts)  # type: ignore[index]
 
 
-def _compute_root(leaves: list[bytes]) -> bytes:
+def compute_root(leaves: list[bytes]) -> bytes:
     """RFC 6962 over leaves that carry their prefix."""
+    if not leaves:
+        return sha256(b"").digest()
     if len(leaves) == 1:
         return sha256(leaves[0]).digest()
     split = 1 << (len(leaves) - 1).bit_length() - 1
-    return sha256(b"\1" + _compute_root(leaves[:split]) + _compute_root(leaves[split:])).digest()
+    return sha256(b"\1" + compute_root(leaves[:split]) + compute_root(leaves[split:])).digest()

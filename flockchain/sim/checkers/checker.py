@@ -44,6 +44,14 @@ class Checker:
         """An honest node is the first to commit a block of this height; `state` is the whole post-state."""
         return ()
 
+    def on_boot(self, node: SimNode) -> Iterable[Violation]:
+        """`node` starts a life."""
+        return ()
+
+    def on_wiped(self, node: SimNode) -> Iterable[Violation]:
+        """`node` is down and has lost its disk: it begins again, and signs nothing any more."""
+        return ()
+
     def on_end(self, nodes: Sequence[SimNode]) -> Iterable[Violation]:
-        """The world is over; every node is up."""
+        """The world is over. The healed core is up; some of the others may be down."""
         return ()

@@ -1,7 +1,6 @@
 """Issuance is conserved: all units are in some place, and the total changes by what a block says it made and burned.
 
-Counted from the raw balances after every block. In addition the runtime's own account of its invariants is taken on
-one node, now and then.
+Counted from the raw balances after every block.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from flockchain.primitives.codec import HASH, U32, U128
-from flockchain.primitives.errors import InvariantBroken
-from flockchain.replica.effects import CommitBlocks
 from flockchain.runtime.ledger import ExecutedBlock
 from flockchain.sim.checkers.block_events import BURNED, FEES_SHARED, PROPOSER_REWARDED, iterate_events
 from flockchain.sim.checkers.checker import Checker, Violation
@@ -23,7 +20,6 @@ __all__ = ["Issuance"]
 
 _PLACES: Final = (b"balances/free/", b"balances/pot/")
 _TOTAL: Final = b"balances/issuance/"
-_TRY_EVERY_BLOCKS: Final = 8
 
 
 class Issuance(Checker):
@@ -42,16 +38,6 @@ class Issuance(Checker):
         change = _compute_change(executed)
         if total - before != change:
             yield Violation("issuance", f"it changed by {total - before} and not by {change} at height {height}")
-
-    def on_committed(self, node: SimNode, effect: CommitBlocks) -> Iterable[Violation]:
-        height = effect.executed[-1].header.height
-        replica = node.replica
-        if node is not node.world.nodes[0] or height % _TRY_EVERY_BLOCKS or replica is None:
-            return
-        try:
-            replica.ledger.executive.runtime.try_state(node.archive.state)
-        except InvariantBroken as error:
-            yield Violation("invariants", f"{error} at height {height}")
 
 
 def _compute_genesis_total(node: SimNode) -> int:

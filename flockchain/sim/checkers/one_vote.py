@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flockchain.crypto.hashing import compute_block_hash
-from flockchain.crypto.signing import compute_vote_bytes
 from flockchain.gossip import messages as wire
 from flockchain.primitives.numbers import Hash, NodeId
-from flockchain.primitives.vote import VoteKind
+from flockchain.primitives.vote import Vote, VoteKind
 from flockchain.replica.effects import ReplicaEffect, SendMessage
 from flockchain.sim.checkers.checker import Checker, Violation
+from flockchain.sim.checkers.signed_bytes import is_signed, read_vote
 
 if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
 
 __all__ = ["OneVote"]
 
-_Word = tuple[VoteKind, int, int, Hash, bytes]  # kind, epoch, view, block, signature
 _KINDS = (wire.MessageKind.PROPOSAL, wire.MessageKind.VOTE)
 
 
@@ -36,34 +34,18 @@ class OneVote(Checker):
     def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
         if node.adversary is not None or not isinstance(effect, SendMessage) or effect.payload[0] not in _KINDS:
             return ()
-        word = _read(effect.payload)
-        if (node.node_id, word[-1]) in self._seen:
+        vote = read_vote(effect.payload)
+        if (node.node_id, vote.signature) in self._seen:
             return ()
-        self._seen.add((node.node_id, word[-1]))
-        return self._judge(node.node_id, word) if _is_own(node, word) else ()
+        self._seen.add((node.node_id, vote.signature))
+        return self._judge(node.node_id, vote) if is_signed(node, vote, node.consensus_key) else ()
 
-    def _judge(self, node: NodeId, word: _Word) -> list[Violation]:
-        kind, epoch, view, block, _ = word
+    def _judge(self, node: NodeId, vote: Vote) -> list[Violation]:
+        kind, epoch, view = vote.kind, vote.epoch, vote.view
         found: list[Violation] = []
-        if self._said.setdefault((node, epoch, view, kind), block) != block:
+        if self._said.setdefault((node, epoch, view, kind), vote.block_hash) != vote.block_hash:
             found.append(Violation("one vote", f"{node[:4].hex()} signed two {kind.name} in {epoch}/{view}"))
         other = {VoteKind.NULLIFY: VoteKind.FINALIZE, VoteKind.FINALIZE: VoteKind.NULLIFY}.get(kind)
         if other is not None and (node, epoch, view, other) in self._said:
             found.append(Violation("one vote", f"{node[:4].hex()} signed NULLIFY and FINALIZE in {epoch}/{view}"))
         return found
-
-
-def _read(payload: bytes) -> _Word:
-    message = wire.decode_message(payload)
-    if isinstance(message, wire.VoteMessage):
-        vote = message.vote
-        return vote.kind, vote.epoch, vote.view, vote.block_hash, vote.signature
-    proposal = message.proposal  # type: ignore[union-attr]
-    header = proposal.block.header
-    return VoteKind.NOTARIZE, header.epoch, proposal.view, compute_block_hash(header), proposal.signature
-
-
-def _is_own(node: SimNode, word: _Word) -> bool:
-    kind, epoch, view, block, signature = word
-    message = compute_vote_bytes(node.genesis_hash, kind, epoch, view, block)  # type: ignore[arg-type]
-    return node.world.bls.verify(node.consensus_key, message, signature)

@@ -1,6 +1,7 @@
 """An honest committee member says one thing a round: one commit, one reveal, one aggregate vote, across restarts.
 
-Judged by what leaves the machine in the member's own name. The same bytes again are no second word.
+Judged by what leaves the machine with the member's own signature: what a node passes on in its own name, and never
+said, is another's forgery. The same bytes again are no second word.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from flockchain.crypto import ed25519
+from flockchain.crypto.signing import compute_aggregate_bytes, compute_score_commit_bytes, compute_score_reveal_bytes
 from flockchain.gossip import messages as wire
 from flockchain.primitives.learning import (
     AGGREGATE_VOTE,
@@ -43,13 +46,14 @@ class OneWord(Checker):
     def _judge(self, node: SimNode, effect: ReplicaEffect) -> Iterator[Violation]:
         for word in iterate_words(node, effect):
             raw = AGGREGATE_VOTE.encode(word) if isinstance(word, AggregateVote) else LEARNING_ITEM.encode(word)
-            if self._said.setdefault((node.node_id, type(word), word.task, word.round), raw) != raw:
+            key = (node.node_id, type(word), word.task, word.round)
+            if self._said.setdefault(key, raw) != raw:
                 name = f"{node.node_id[:4].hex()} signed two {type(word).__name__}"
                 yield Violation("one word", f"{name} in task {word.task} round {word.round}")
 
 
 def iterate_words(node: SimNode, effect: ReplicaEffect) -> Iterator[Word]:
-    """What the effect sends in the node's own name."""
+    """What the effect sends with the node's own signature."""
     if not isinstance(effect, SendMessage) or effect.payload[0] not in _KINDS:
         return
     message = wire.decode_message(effect.payload)
@@ -59,5 +63,20 @@ def iterate_words(node: SimNode, effect: ReplicaEffect) -> Iterator[Word]:
     elif isinstance(message, wire.AggregateVoteMessage):
         words = (message.vote,)
     for word in words:
-        if not isinstance(word, AggregateCertificate) and word.voter == node.account:
+        if not isinstance(word, AggregateCertificate) and word.voter == node.account and _is_signed(node, word):
             yield word
+
+
+def _is_signed(node: SimNode, word: Word) -> bool:
+    """Whether it is the node's own signature."""
+    genesis_hash, secrets, bls = node.genesis_hash, node.secrets, node.world.bls
+    if isinstance(word, AggregateVote):
+        message = compute_aggregate_bytes(
+            genesis_hash, word.task, word.round, word.results_root, word.aggregate, word.aggregate_bytes
+        )
+        return bls.verify(secrets.get_certificate_key(bls), message, word.signature)
+    if isinstance(word, ScoreCommit):
+        message = compute_score_commit_bytes(genesis_hash, word)
+    else:
+        message = compute_score_reveal_bytes(genesis_hash, word)
+    return ed25519.verify(secrets.score_key, message, word.signature)

@@ -10,19 +10,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from flockchain.crypto.signing import compute_vote_bytes
+from flockchain.crypto.hashing import compute_block_hash
 from flockchain.gossip import messages as wire
 from flockchain.primitives.codec import HASH, U8, U32, U64
 from flockchain.primitives.evidence import EVIDENCE, ScoreEvidence, VoteEvidence
 from flockchain.primitives.learning import ScoreCommit
 from flockchain.primitives.limits import EVIDENCE_PER_BLOCK_MAX
-from flockchain.primitives.numbers import NodeId
+from flockchain.primitives.numbers import Hash, NodeId
 from flockchain.primitives.validator_set import VALIDATOR_SET
 from flockchain.primitives.vote import Vote, VoteKind
 from flockchain.replica.effects import ReplicaEffect, SendMessage
 from flockchain.runtime.ledger import ExecutedBlock
-from flockchain.sim.checkers.block_events import COMMITTEE_DRAWN, OFFENCE_REPORTED, iterate_events
+from flockchain.sim.checkers.block_events import (
+    COMMITTEE_DRAWN,
+    MEMBER_ABSENT,
+    OFFENCE_REPORTED,
+    SLASHED,
+    iterate_events,
+)
 from flockchain.sim.checkers.checker import Checker, Violation
+from flockchain.sim.checkers.signed_bytes import is_signed
 
 if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
@@ -31,7 +38,6 @@ __all__ = ["Slashing"]
 
 _PROMISE: Final = "slashing"
 _DOUBLE_SCORE: Final = 3
-_MARGIN_MS: Final = 100  # a block's time may be a little ahead of the clock by which it was drafted
 
 _Offence = tuple[bytes, int, int]  # offender, view (or task and round), kind
 
@@ -52,6 +58,7 @@ class Slashing(Checker):
         self._reported: set[tuple[_Offence, int]] = set()  # with the epoch
         self._proofs: dict[NodeId, dict[bytes, _Proof]] = {}
         self._draws: dict[tuple[int, int], int] = {}  # task, round -> epoch
+        self._drafted_ms: dict[Hash, int] = {}  # when its leader first showed a block
 
     def on_effect(self, node: SimNode, effect: ReplicaEffect) -> Iterable[Violation]:
         if node.adversary is not None or not isinstance(effect, SendMessage):
@@ -61,6 +68,10 @@ class Slashing(Checker):
             known = self._proofs.setdefault(node.node_id, {})
             if raw not in known or known[raw].life != node.life:
                 known[raw] = _Proof(node.life, node.world.now_ms, EVIDENCE.decode(raw))
+        elif effect.payload[0] == wire.MessageKind.PROPOSAL:
+            header = wire.decode_message(effect.payload).proposal.block.header  # type: ignore[union-attr]
+            if header.proposer == node.account:
+                self._drafted_ms.setdefault(compute_block_hash(header), node.world.now_ms)
         return ()
 
     def on_block(self, node: SimNode, executed: ExecutedBlock, state: Mapping[bytes, bytes]) -> Iterable[Violation]:
@@ -76,6 +87,8 @@ class Slashing(Checker):
                 yield Violation(_PROMISE, f"an offence was punished twice, {where}")
             self._reported.add(offence)
             world.mark("offence")
+        if sorted(_list_slashed(executed)) != sorted(_list_guilty(executed)):
+            yield Violation(_PROMISE, f"others lost stake than those at fault, at height {executed.header.height}")
         for _, reader in iterate_events(executed, COMMITTEE_DRAWN):
             self._draws[U32.read(reader), U32.read(reader)] = executed.header.epoch
         proposer = next(each for each in world.nodes if each.account == executed.header.proposer)
@@ -84,7 +97,7 @@ class Slashing(Checker):
 
     def _judge(self, proposer: SimNode, executed: ExecutedBlock, state: Mapping[bytes, bytes]) -> Iterable[Violation]:
         """What the proposer could prove when it drafted this block must be on the chain now."""
-        drafted_ms = executed.header.timestamp_ms - _MARGIN_MS
+        drafted_ms = self._drafted_ms.get(executed.block_hash, 0)
         own = self._proofs.get(proposer.node_id, {})
         due = [raw for raw, proof in own.items() if proof.life == proposer.life and proof.at_ms < drafted_ms]
         if len(due) > EVIDENCE_PER_BLOCK_MAX:
@@ -116,9 +129,19 @@ class Slashing(Checker):
         offence = (offender.account, first.view, kind)
         if (offence, first.epoch) in self._reported:
             return None
-        return offence if all(_is_signed(node, vote, offender.consensus_key) for vote in (first, second)) else None
+        return offence if all(is_signed(node, vote, offender.consensus_key) for vote in (first, second)) else None
 
 
-def _is_signed(node: SimNode, vote: Vote, key: bytes) -> bool:
-    message = compute_vote_bytes(node.genesis_hash, vote.kind, vote.epoch, vote.view, vote.block_hash)
-    return node.world.bls.verify(key, message, vote.signature)
+def _list_slashed(executed: ExecutedBlock) -> list[bytes]:
+    """Whose stake was taken, each time."""
+    return [HASH.read(reader) for _, reader in iterate_events(executed, SLASHED)]
+
+
+def _list_guilty(executed: ExecutedBlock) -> list[bytes]:
+    """Who was found at fault, each time: offenders, and members that were absent from their round."""
+    guilty: list[bytes] = []
+    for kind, reader in iterate_events(executed, OFFENCE_REPORTED, MEMBER_ABSENT):
+        if kind == MEMBER_ABSENT:
+            reader.take(2 * U32.size_bytes)
+        guilty.append(HASH.read(reader))
+    return guilty

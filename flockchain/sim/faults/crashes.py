@@ -22,7 +22,7 @@ class Crash:
 
     def unleash(self, world: World) -> None:
         node = world.nodes[self.node]
-        world.schedule.add(self.at_ms, lambda: world.plan_crash(node, self.effects))
+        world.schedule_fault(self.at_ms, lambda: world.plan_crash(node, self.effects))
 
 
 def draw_crashes(rng: random.Random, faults_ms: int, nodes: int, most: int) -> tuple[Crash, ...]:

@@ -18,7 +18,7 @@ _ALWAYS_MS: Final = 10**9
 
 
 def _draw(rng: random.Random, nodes: int) -> FaultPlan:
-    faults_ms = rng.randint(8_000, 14_000)
+    faults_ms = rng.randint(6_000, 10_000)
     return FaultPlan(
         faults_ms,
         network=draw_network(rng, (0, 0, 20, 100), (10, 50)),
@@ -26,6 +26,7 @@ def _draw(rng: random.Random, nodes: int) -> FaultPlan:
         byzantine=rng.randrange(nodes) if rng.randrange(3) == 0 else None,
         adversary=rng.choice(tuple(ADVERSARIES)),
         faults=draw_crashes(rng, faults_ms, nodes, 4),
+        tasks=rng.choice((1, 1, 2)),
         evaluators=EvaluatorFaults(
             fail_permille=rng.choice((0, 100, 500)),
             stall_permille=rng.choice((0, 0, 100, 300)),
@@ -51,4 +52,14 @@ def _draw_deaths(rng: random.Random, faults_ms: int, nodes: int) -> tuple[Evalua
     )
 
 
-PROFILE = Profile("evaluators that fail, lie or die, and trainers that withhold", _draw)
+PROFILE = Profile(
+    "evaluators that fail, lie or die, and trainers that withhold",
+    _draw,
+    marks=frozenset(
+        {
+            "crash", "epoch change", "evaluator failed", "evaluator stalled", "journal replay", "offence", "restart",
+            "round advanced", "round void", "update copied", "update malformed", "update shown to one",
+            "update withheld",
+        }
+    ),
+)  # fmt: skip

@@ -58,7 +58,7 @@ async def answering(context: Any, requests: AsyncIterator[Any]) -> AsyncIterator
 
 async def _drain(requests: AsyncIterator[Any]) -> None:
     """Read on and forget: a client that is still sending when a call ends may never see why (gRPC Python does not)."""
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, InvalidInput):
         async with asyncio.timeout(_DRAIN_MS / 1000):
             while await asyncio.wait_for(anext(requests, None), _DRAIN_SILENCE_MS / 1000) is not None:
                 pass

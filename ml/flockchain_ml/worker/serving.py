@@ -12,6 +12,7 @@ import grpc.aio
 
 from flockchain.primitives.errors import Fault
 from flockchain.primitives.limits import CHUNK_BYTES, MIB
+from flockchain.rpc.malformed import SoundMessages
 
 __all__ = ["AddressTaken", "serve", "start_server"]
 
@@ -44,7 +45,7 @@ async def serve(listen: str, add_service: Callable[[Any], None]) -> None:
 
 async def start_server(listen: str, add_service: Callable[[Any], None]) -> tuple[Any, int]:
     """A started server and its port. Raises `AddressTaken`."""
-    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_CALLS_AT_ONCE)
+    server = grpc.aio.server(interceptors=(SoundMessages(),), options=_OPTIONS, maximum_concurrent_rpcs=_CALLS_AT_ONCE)
     add_service(server)
     try:
         port = server.add_insecure_port(listen)

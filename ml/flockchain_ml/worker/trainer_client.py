@@ -83,10 +83,11 @@ class RemoteTrainer:
             raise ModuleUnreachable(
                 "the trainer module does not answer", address=self._config.address, code=error.code().name
             ) from error
-        if described.protocol_version != PROTOCOL_VERSION:
+        if described is None or described.protocol_version != PROTOCOL_VERSION:
             raise ModuleUnfit(
-                "the module speaks another version", ours=PROTOCOL_VERSION, its=described.protocol_version
-            )
+                "the module speaks another version", ours=PROTOCOL_VERSION,
+                its=None if described is None else described.protocol_version,
+            )  # fmt: skip
         if spec.base_model not in described.base_models:
             raise ModuleUnfit("the module does not hold the task's base model", base_model=spec.base_model)
         if spec.adapter.mode + 1 not in described.modes:
@@ -144,9 +145,12 @@ class RemoteTrainer:
 
     async def _read(self, call: Any) -> Any:
         try:
-            return await asyncio.wait_for(call.read(), self._config.silence_limit_ms / 1000)
+            reply = await asyncio.wait_for(call.read(), self._config.silence_limit_ms / 1000)
         except TimeoutError as error:
             raise TrainingFailed("the trainer is silent", limit_ms=self._config.silence_limit_ms) from error
+        if reply is None:  # gRPC's word for bytes that are no message
+            raise InvalidInput("the trainer's answer is no message")
+        return reply
 
     async def _stream(self, request: TrainingRequest) -> AsyncIterator[Any]:
         config = self._config

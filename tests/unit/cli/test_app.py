@@ -35,7 +35,7 @@ def test_help_lists_every_noun_within_eighty_columns(capsys: CaptureFixture) -> 
     lines = capsys.readouterr().out.splitlines()
     text = "\n".join(lines)
     nouns = ("init", "start", "status", "keys", "tx", "stake", "task", "round", "update", "model", "trainer",
-             "evaluator", "devnet", "sim")  # fmt: skip
+             "evaluator", "state", "light", "devnet", "sim")  # fmt: skip
     assert [noun for noun in nouns if f"  {noun} " not in text] == []
     assert max(map(len, lines)) <= 80
 

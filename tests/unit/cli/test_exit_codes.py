@@ -17,6 +17,7 @@ from flockchain.cli.exit_codes import (
     get_exit_code,
 )
 from flockchain.client import errors as client_errors
+from flockchain.light import NotEnoughTrust, TrustExpired
 from flockchain.primitives.errors import Fault, InvalidInput, InvariantBroken, Refused
 from tests.house.sources import ROOT
 
@@ -37,6 +38,9 @@ from tests.house.sources import ROOT
         (NotFound("x"), ExitCode.NOT_FOUND),
         (AlreadyThere("x"), ExitCode.EXISTS),
         (client_errors.VerificationFailed("x"), ExitCode.CHECK_FAILED),
+        (client_errors.BrokenAnswer("x"), ExitCode.CHECK_FAILED),
+        (TrustExpired("x"), ExitCode.CHECK_FAILED),
+        (NotEnoughTrust("x"), ExitCode.CHECK_FAILED),
         (CheckFailed("x"), ExitCode.CHECK_FAILED),
         (NotInstalled("x"), ExitCode.NOT_INSTALLED),
         (InvariantBroken("x"), ExitCode.INTERNAL),

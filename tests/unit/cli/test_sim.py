@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from flockchain.cli.app import run
 from flockchain.cli.exit_codes import ExitCode
 from flockchain.sim import swarm
+from flockchain.sim.profiles import PROFILES
 from flockchain.sim.world import WorldReport
 
 BROKEN = WorldReport(4, ("agreement: two blocks at height 7",), "ab" * 32, (8, 9, 9, 9), {"crash": 1}, ())
@@ -49,6 +51,30 @@ def test_a_violation_is_told_with_its_replay_and_ends_in_its_own_exit_code(
     document = json.loads(capsys.readouterr().out)
     assert document["violations"] == [{"seed": 4, "violation": "agreement: two blocks at height 7"}]
     assert document["marks"] == {"crash": 3, "offence": 1}
+
+
+def test_a_large_run_that_misses_what_it_is_for_ends_in_an_error_of_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = dict.fromkeys(PROFILES["twins"].marks - {"offence", "pause"}, 1)
+    reports = [WorldReport(seed, (), "ab" * 32, (9, 9), marks, (), "twins") for seed in range(200)]
+    monkeypatch.setattr(swarm, "run_swarm", lambda *_: iter(reports))
+    assert run(["sim", "run", "--seeds", "0..199", "--profile", "twins", "--output", "json"]) == ExitCode.CHECK_FAILED
+    told = capsys.readouterr()
+    assert json.loads(told.out)["missing_marks"] == ["twins: offence", "twins: pause"]
+    assert "missing=twins: offence, twins: pause" in told.err
+    assert told.err.count("\n") == 1
+    monkeypatch.setattr(swarm, "run_swarm", lambda *_: iter(reports[:199]))
+    assert run(["sim", "run", "--seeds", "0..198", "--profile", "twins", "--output", "json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["missing_marks"] == []
+
+
+def test_a_story_is_written_for_one_seed_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    story = tmp_path / "story"
+    assert run(["sim", "run", "--seeds", "4..5", "--trace", str(story)]) == ExitCode.INVALID
+    assert not story.exists()
+    assert run(["sim", "run", "--seeds", "4", "--profile", "calm", "--trace", str(story)]) == ExitCode.OK
+    assert "CommitBlocks" in story.read_text()
 
 
 @pytest.mark.parametrize("option", [["--profile", "quiet"], ["--crypto", "slow"], ["--seeds", "5..4"]])

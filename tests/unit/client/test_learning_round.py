@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from flockchain.client import Account, AsyncClient, Client, Timing
+from flockchain.client import Account, AsyncClient, Checkpoint, Client, Timing
 from flockchain.client.errors import ExtrinsicFailed, NotFound, VerificationFailed
-from flockchain.client.lineage import require_model
+from flockchain.client.lineage import MODEL_PROOF, require_model
+from flockchain.client.state import ProvenValue
 from flockchain.client.updates import RoundClosed
-from flockchain.crypto.bls import get_default_backend
 from flockchain.crypto.hashing import compute_block_hash, sha256
+from flockchain.light import TrustExpired
 from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.learning import AdapterMode, Phase, ReasonCode
 from flockchain.primitives.numbers import Height, TaskId
@@ -26,12 +27,17 @@ from tests.kit.runtime_chain import FLOCK
 
 QUICK = Timing(deadline_ms=2_000, attempts=3, backoff_ms=10, poll_ms=10)
 TRAINERS = tuple(Account(derive_dev_account(f"account-{number}")) for number in range(3))
+DAY_MS = 24 * 3600 * 1000
 UPDATES = tuple(build_update(build_adapter(), seed) for seed in range(3))
 
 
 @pytest.fixture
 def learning(tmp_path: Path) -> tuple[ApiNode, LearningChain]:
     return build_learning_node(tmp_path)
+
+
+def get_checkpoint(node: ApiNode) -> Checkpoint:
+    return Checkpoint(node.runtime.genesis_hash, trusting_period_ms=DAY_MS)
 
 
 def play_round(world: LearningChain) -> None:
@@ -165,7 +171,7 @@ async def test_a_model_is_fetched_and_its_lineage_verifies_from_the_genesis_hash
         publish(node, world)
         model = await client.models.fetch(0)
         steps = await client.models.get_lineage(0)
-        verified = await client.models.verify(0, genesis_hash=node.runtime.genesis_hash)
+        verified = await client.models.verify(0, get_checkpoint(node), now_ms=node.ledger.head.timestamp_ms)
     wanted = model.lineage if mode is AdapterMode.STACK else model.lineage[-1:]
     assert [world.blobs[entry.aggregate] for entry in wanted] == list(model.aggregates)
     assert len(model.aggregates) == (2 if mode is AdapterMode.STACK else 1)
@@ -179,47 +185,92 @@ async def test_a_model_is_fetched_and_its_lineage_verifies_from_the_genesis_hash
 async def test_a_model_proof_with_anything_changed_does_not_verify(learning: tuple[ApiNode, LearningChain]) -> None:
     node, world = learning
     advance(world)
-    genesis_hash = node.runtime.genesis_hash
+    genesis_hash, now_ms = node.runtime.genesis_hash, node.ledger.head.timestamp_ms
     async with serve(node) as endpoint, AsyncClient(endpoint, timing=QUICK) as client:
-        proof = await client.models.fetch_proof(0)
-    bls = get_default_backend()
-    assert require_model(bls, genesis_hash, genesis_hash, proof).lineage == get_lineage(world)
-    trail, certificate = proof.trail, proof.trail.target.certificate
-    assert certificate is not None
-    header = replace(trail.target.headers[0], state_root=sha256(b"another state"))
-    entry = proof.entries[0]
+        light = await client.light.start(get_checkpoint(node))
+        proof = await client.models.fetch_proof(0, light, now_ms=now_ms)
+    config = light.config
+    assert require_model(config, genesis_hash, proof, now_ms).lineage == get_lineage(world)
+    assert MODEL_PROOF.decode(MODEL_PROOF.encode(proof)) == proof
+    (page,) = proof.pages
+    trail, target = page.trail, page.trail.target.light_block
+    spec, length, entry = page.values
+    forged = replace(target, header=replace(target.header, state_root=sha256(b"another state")))
     lies = [
-        replace(proof, entries=()),
+        replace(proof, pages=()),
         replace(proof, task=TaskId(1)),
-        replace(proof, entries=(replace(entry, value=entry.value and entry.value[:-1] + b"\1"),)),
-        replace(proof, length=replace(proof.length, value=None)),
-        replace(proof, trail=replace(trail, steps=trail.steps[1:])),
-        replace(proof, trail=replace(trail, validators=trail.steps[0].validators)),
-        replace(proof, trail=replace(trail, trusted=trail.target.header)),
-        replace(proof, trail=replace(trail, target=replace(trail.target, headers=(header,)))),
-        replace(proof, trail=replace(trail, target=replace(trail.target, certificate=None))),
-        replace(proof, trail=replace(trail, target=replace(
-            trail.target, certificate=replace(certificate, signers=b"\1")))),
+        replace(proof, pages=(page, page)),
+        replace(proof, anchor=replace(proof.anchor, header=target.header)),
+        *(replace(proof, pages=(lie,)) for lie in (
+            replace(page, values=()),
+            replace(page, values=(spec,)),
+            replace(page, values=(spec, length)),
+            replace(page, values=(length, spec, entry)),
+            replace(page, values=(spec, length, replace(entry, value=entry.value and entry.value[:-1] + b"\1"))),
+            replace(page, values=(spec, replace(length, value=None), entry)),
+            replace(page, trail=replace(trail, target=replace(trail.target, light_block=forged))),
+            replace(page, trail=replace(trail, target=replace(trail.target, headers=(target.header,)))),
+            replace(page, trail=replace(trail, hops=(forged,))),
+            replace(page, trail=replace(trail, hops=(), target=replace(trail.target, light_block=replace(
+                target, certificate=replace(target.certificate, signers=b"\1"))))),
+        )),
     ]  # fmt: skip
     for lie in lies:
         with pytest.raises(VerificationFailed):
-            require_model(bls, genesis_hash, genesis_hash, lie)
+            require_model(config, genesis_hash, lie, now_ms)
     with pytest.raises(VerificationFailed):
-        require_model(bls, genesis_hash, sha256(b"another chain"), proof)
+        require_model(config, sha256(b"another block"), proof, now_ms)
+    with pytest.raises(VerificationFailed):
+        require_model(replace(config, genesis_hash=sha256(b"another chain")), genesis_hash, proof, now_ms)
+    with pytest.raises(TrustExpired):
+        require_model(config, genesis_hash, proof, now_ms + DAY_MS)
 
 
-async def test_a_trail_starts_at_any_trusted_block(learning: tuple[ApiNode, LearningChain]) -> None:
+async def test_a_lineage_of_several_pages_verifies_while_the_model_moves_on(
+    learning: tuple[ApiNode, LearningChain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, world = learning
+    advance(world)
+    advance(world)
+    publish(node, world)
+    monkeypatch.setattr("flockchain.client.lineage.STEPS_PER_PAGE", 1)
+    async with serve(node) as endpoint, AsyncClient(endpoint, timing=QUICK) as client:
+        light = await client.light.start(get_checkpoint(node))
+        prove, asked = client.state.prove, []
+
+        async def prove_and_move_on(*keys: bytes) -> tuple[ProvenValue, ...]:
+            values = await prove(*keys)
+            asked.append(len(keys))
+            if len(asked) == 1:
+                advance(world)
+                publish(node, world)
+            return values
+
+        monkeypatch.setattr(client.state, "prove", prove_and_move_on)
+        late = node.ledger.head.timestamp_ms + DAY_MS // 2
+        proof = await client.models.fetch_proof(0, light, now_ms=late)
+    assert [len(page.values) - 2 for page in proof.pages] == [1, 1, 1]
+    verified = require_model(light.config, node.runtime.genesis_hash, proof, late)
+    assert verified.lineage == get_lineage(world)
+    assert len(verified.lineage) == 3
+    first, second, third = proof.pages
+    for pages in ((first, third), (first, second), (second, first, third), (first, first, third)):
+        with pytest.raises(VerificationFailed):
+            require_model(light.config, node.runtime.genesis_hash, replace(proof, pages=pages), late)
+
+
+async def test_a_models_proof_starts_at_any_trusted_block(learning: tuple[ApiNode, LearningChain]) -> None:
     node, world = learning
     advance(world)
     publish(node, world)
     trusted = node.chain.get_block(Height(6))
     assert trusted is not None
+    checkpoint = replace(get_checkpoint(node), height=Height(6), block_hash=compute_block_hash(trusted.header))
+    now_ms = node.ledger.head.timestamp_ms
     async with serve(node) as endpoint, AsyncClient(endpoint, timing=QUICK) as client:
-        verified = await client.models.verify(
-            0, genesis_hash=node.runtime.genesis_hash, trusted_height=6, trusted_hash=compute_block_hash(trusted.header)
-        )
+        verified = await client.models.verify(0, checkpoint, now_ms=now_ms)
         with pytest.raises(VerificationFailed):
-            await client.models.verify(0, genesis_hash=node.runtime.genesis_hash, trusted_height=6)
+            await client.models.verify(0, replace(checkpoint, block_hash=None), now_ms=now_ms)
     assert verified.lineage == get_lineage(world)
 
 

@@ -6,13 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
 
 from flockchain.client import AsyncClient
 from flockchain.client.errors import InvalidRequest, VerificationFailed
 from flockchain.rpc import StateProof
 from flockchain.runtime.pallets.balances import FREE
+from flockchain.storage.ics23 import verify_commitment_proof
+from flockchain.v1 import state_pb2
+from flockchain.v1.state_pb2_grpc import StateServiceStub
 from tests.kit.api_chain import ApiNode, ArchivedChain, serve
+from tests.kit.ics23_reference import SMT_SPEC, holds
 from tests.kit.runtime_chain import get_account
 
 KEY = FREE.get_key(get_account("faucet"))
@@ -33,6 +38,20 @@ async def test_values_and_absences_are_proven_against_one_header(node: ApiNode) 
     assert held.value is not None
     assert absent.value is None
     assert held.header == absent.header == node.ledger.head
+
+
+async def test_proofs_are_given_as_ics23_has_them_by_the_node_and_by_the_client(node: ApiNode) -> None:
+    keys = [KEY, b"nothing/here/"]
+    async with serve(node) as endpoint, AsyncClient(endpoint) as client, grpc.aio.insecure_channel(endpoint) as channel:
+        proven = await client.state.prove(*keys)
+        request = state_pb2.ProveStateRequest(keys=keys, with_ics23=True)
+        answer = await StateServiceStub(channel).ProveState(request)
+        plain = await StateServiceStub(channel).ProveState(state_pb2.ProveStateRequest(keys=keys))
+    assert [entry.ics23_commitment_proof for entry in plain.entries] == [b"", b""]
+    for entry, item in zip(answer.entries, proven, strict=True):
+        assert entry.ics23_commitment_proof == item.to_ics23()
+        assert verify_commitment_proof(item.header.state_root, item.key, item.value, item.to_ics23())
+        assert holds(SMT_SPEC, item.header.state_root, item.key, item.value, item.to_ics23())
 
 
 async def test_a_node_that_proves_another_value_is_found_out(node: ApiNode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_after_a_restart_a_finalized_view_is_over_and_its_certificate_answers_th
     again = follower.restart()
     effects = again.start()
     assert again.core.view == 2
-    assert fx.BroadcastCertificate(certificate) in effects
+    assert fx.BroadcastCertificate(certificate, is_repeated=True) in effects
     peer = room.get_leader(1)
     effects = again.tell(ev.VoteReceived(room.sign(NULLIFY, 1, ZERO_HASH, peer), get_node_id(peer)))
     assert effects == [fx.SendCertificates(get_node_id(peer), (certificate,))]

@@ -138,7 +138,8 @@ def test_a_notarization_is_passed_on_answered_with_finalize_and_ends_the_view(
 ) -> None:
     follower.see(room.propose(1, block))
     block_hash = compute_block_hash(block.header)
-    certificate = room.certify(NOTARIZE, 1, block_hash)
+    others = [index for index in range(4) if index != follower.me]
+    certificate = room.certify(NOTARIZE, 1, block_hash, others)
     effects = follower.hear(certificate)
     assert [type(effect) for effect in effects[:4]] == [
         fx.BroadcastCertificate, fx.Journal, fx.BroadcastVote, fx.EnteredView,

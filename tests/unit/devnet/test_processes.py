@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -87,3 +89,47 @@ def test_free_ports_differ() -> None:
 def test_waiting_ends_with_a_fault_that_says_what_was_awaited() -> None:
     with pytest.raises(Fault, match="the moon"):
         wait_until(lambda: False, timeout_ms=60, what="the moon", check=lambda: None)
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from flockchain.devnet.processes import Fleet
+fleet = Fleet(Path(sys.argv[1]), {})
+sleeper = "import os, time; os.fork(); print(os.getpid(), flush=True); time.sleep(60)"
+for name in ("one", "two"):
+    fleet.start(name, [sys.executable, "-c", sleeper])
+fleet.start("ended", [sys.executable, "-c", "pass"])
+fleet.kill("ended")
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_fleet_started_ends_with_its_owner_even_when_that_is_killed_with_9(tmp_path: Path) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "ready\n"
+
+        def read_pids() -> list[int]:
+            return [int(word) for name in ("one", "two") for word in (tmp_path / f"{name}.log").read_text().split()]
+
+        wait_until(lambda: len(read_pids()) == 4, timeout_ms=10_000, what="four processes run", check=lambda: None)
+        pids = read_pids()
+        owner.send_signal(signal.SIGKILL)
+        wait_until(
+            lambda: not any(_is_running(pid) for pid in pids), timeout_ms=10_000, what="all end", check=lambda: None
+        )
+    finally:
+        owner.kill()
+        owner.communicate()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

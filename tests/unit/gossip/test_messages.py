@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flockchain.gossip import messages as wire
+from flockchain.light.light_block import LightBlock
 from flockchain.primitives.codec import DecodeError, EncodeError
 from flockchain.primitives.learning import AggregateVote, ScoreCommit
 from flockchain.primitives.limits import FRAME_BYTES_MAX, GOSSIP_BATCH_MAX
 from flockchain.primitives.vote import Certificate, Proposal, Vote, VoteKind
-from tests.kit.blocks import build_block
+from flockchain.storage.snapshot import SnapshotInfo
+from tests.kit.blocks import build_block, build_header
+from tests.kit.keys import build_validator_set
 
 HASH = bytes(range(32))
 VOTE = Vote(VoteKind.NOTARIZE, 1, 2, HASH, 3, bytes(96))
@@ -32,6 +35,15 @@ EACH = [
     wire.CertificatesReply((CERTIFICATE, CERTIFICATE)),
     wire.EvidenceMessage(b"evidence"),
     wire.NeighboursMessage((wire.Neighbour(HASH, "127.0.0.1:9700"),)),
+    wire.SnapshotsRequest(),
+    wire.SnapshotsReply((SnapshotInfo(8, HASH, HASH, 3),)),
+    wire.ChunkRequest(8, 5),
+    wire.ChunkReply(8, 5, b"chunk"),
+    wire.LightBlocksRequest(2, 64),
+    wire.LightBlocksReply((LightBlock(build_header(), CERTIFICATE, build_validator_set()),)),
+    wire.BlocksPruned(900),
+    wire.OwnVotesRequest(HASH, 3),
+    wire.OwnVotesReply((VOTE,), (CERTIFICATE,)),
 ]
 
 

@@ -50,6 +50,7 @@ def test_a_row_has_one_canonical_form() -> None:
         b'{"answer":" ","prompt":"a"}',
         b'\xff{"answer":"b","prompt":"a"}',
         b"[" * 5000,
+        b'{"answer":"b","prompt":"\\ud800"}',
         b'{"answer":"b","prompt":"' + b"a" * SUITE_ROW_BYTES_MAX + b'"}',
     ],
 )

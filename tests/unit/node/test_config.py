@@ -12,6 +12,8 @@ from flockchain.node.config import (
     MetricsConfig,
     NodeConfig,
     PeerConfig,
+    StorageConfig,
+    SyncConfig,
     decode_config,
     encode_config,
     require_address,
@@ -23,6 +25,8 @@ FULL = NodeConfig(
     EvaluatorConfig("127.0.0.1:7000", 1_000, 5_000),
     MetricsConfig("127.0.0.1:9702"),
     LogConfig("debug", "json"),
+    SyncConfig(False, 500, "1000:" + "ab" * 32),
+    StorageConfig(250, 5_000),
 )
 
 
@@ -54,6 +58,14 @@ def test_an_empty_file_means_the_defaults_and_they_listen_on_loopback_only():
         "[peer]\npeers = ['127.0.0.1:0']",
         "[peer]\npeers = '127.0.0.1:9700'",
         "[peer]\npeers = [9700]",
+        "[sync]\nlag_blocks = 0",
+        "[sync]\ncheckpoint = 'latest'",
+        "[sync]\ncheckpoint = '0:" + "ab" * 32 + "'",
+        "[sync]\ncheckpoint = '10:" + "AB" * 32 + "'",
+        "[sync]\ncheckpoint = '10:" + "ab" * 31 + "'",
+        "[storage]\nkeep_blocks = -1",
+        "[storage]\nkeep_blocks = 10",
+        "[storage]\nsnapshot_blocks = -5",
         "[peer]\nmax_peers = 0",
         "[peer]\nmax_peers = 1000000",
         "[peer]\nmax_peers = true",

@@ -8,17 +8,19 @@ from types import SimpleNamespace
 import pytest
 import structlog
 
-from flockchain.consensus.guard import GUARD_RECORD, FloorRecord
+from flockchain.consensus.guard import GUARD_RECORD, FloorRecord, SuspectRecord, keep_from_epoch
 from flockchain.gossip.messages import Neighbour, NeighboursMessage, decode_message, encode_message
 from flockchain.node.clock import HostClock
 from flockchain.node.host import Host
-from flockchain.node.journals import COMPACT_AT_BYTES, Journals
+from flockchain.node.journals import open_journals
+from flockchain.node.links import LinkEnd
 from flockchain.node.metrics import NodeCounters
 from flockchain.primitives.errors import Fault, InvalidInput, InvariantBroken
 from flockchain.replica import effects as out
 from flockchain.replica import events
 from flockchain.rpc.heads import HeadBroadcast
-from flockchain.storage.journal import Journal
+from flockchain.storage.journal import open_journal
+from flockchain.storage.journals import COMPACT_AT_BYTES
 
 PEER = b"\1" * 32
 
@@ -56,14 +58,14 @@ class Wire:
     def penalise(self, peer, reason):
         self.penalised.append((peer, reason))
 
-    def discover(self, node_id, address):
-        self.discovered.append((node_id, address))
+    def discover(self, source, node_id, address):
+        self.discovered.append((source, node_id, address))
 
 
 def build_host(folder, *script):
     replica = Replica(*script)
     host = Host(
-        replica, None, Journals(folder), HeadBroadcast(), NodeCounters(), HostClock(), structlog.get_logger()
+        replica, None, open_journals(folder), HeadBroadcast(), NodeCounters(), HostClock(), structlog.get_logger()
     )  # fmt: skip
     wire = Wire(folder)
     host.connect(wire, None)
@@ -77,7 +79,7 @@ async def test_a_vote_is_on_disk_before_it_is_sent(tmp_path):
     ((peers, payload, on_disk),) = wire.sent
     assert (peers, payload) == ((PEER,), b"\1vote")
     assert record in on_disk
-    assert Journal(tmp_path / "votes.journal").records() == (record,)
+    assert open_journal(tmp_path / "votes.journal").records() == (record,)
 
 
 async def test_when_the_journal_fails_nothing_is_sent_and_the_node_stops(tmp_path):
@@ -114,7 +116,7 @@ async def test_events_that_arise_while_effects_are_performed_wait_for_their_turn
 
     def send_and_lose_the_peer(peers, payload):
         send(peers, payload)
-        host.on_peer_gone(PEER, SimpleNamespace(value="test"))
+        host.on_peer_gone(PEER, LinkEnd.STREAM_BROKEN, "the cable was pulled")
 
     wire.send = send_and_lose_the_peer
     host.start()
@@ -144,24 +146,26 @@ async def test_a_list_of_neighbours_leaves_with_addresses_and_brings_some(tmp_pa
     assert decode_message(wire.sent[0][1]).neighbours == (Neighbour(PEER, "10.0.0.1:9700"),)
     heard = NeighboursMessage((Neighbour(b"\2" * 32, "10.0.0.2:9700"),))
     host.on_peer_message(PEER, encode_message(heard))
-    assert wire.discovered == [(b"\2" * 32, "10.0.0.2:9700")]
+    assert wire.discovered == [(PEER, b"\2" * 32, "10.0.0.2:9700")]
 
 
-async def test_a_long_vote_journal_keeps_only_open_epochs(tmp_path):
-    journals = Journals(tmp_path)
+async def test_a_long_vote_journal_keeps_only_open_epochs_and_suspicions(tmp_path):
+    journals = open_journals(tmp_path)
     size = len(GUARD_RECORD.encode(FloorRecord(1, 1)))
     old, new = GUARD_RECORD.encode(FloorRecord(1, 1)), GUARD_RECORD.encode(FloorRecord(2, 1))
-    journals._votes.rewrite([old] * (COMPACT_AT_BYTES // size) + [new])
-    journals.on_epoch(1)
-    assert len(journals.vote_records) > 1
-    journals.on_epoch(2)
-    assert journals.vote_records == (new,)
+    suspect = GUARD_RECORD.encode(SuspectRecord(7))
+    journals.votes.rewrite([suspect, *[old] * (COMPACT_AT_BYTES // size), new])
+    journals.on_epoch(lambda records: keep_from_epoch(records, 1))
+    assert len(journals.vote_records) > 3
+    journals.on_epoch(lambda records: keep_from_epoch(records, 2))
+    closing = GUARD_RECORD.encode(FloorRecord(2, 0))
+    assert journals.vote_records == (suspect, closing, new)
     journals.close()
-    assert Journals(tmp_path).vote_records == (new,)
+    assert open_journals(tmp_path).vote_records == (suspect, closing, new)
 
 
 async def test_a_long_duty_journal_is_rewritten_to_what_the_core_still_needs(tmp_path):
-    journals = Journals(tmp_path)
+    journals = open_journals(tmp_path)
     journals.append_duty(b"first", list)
     big = bytes(COMPACT_AT_BYTES)
     journals.append_duty(big, lambda: [b"needed", big])

@@ -16,6 +16,10 @@ def test_the_figures_are_served_and_follow_the_node():
     try:
         counters.blocks_finalized = 5
         counters.on_misdeed("BAD_FRAME")
+        counters.on_ban("host")
+        for _ in range(3):
+            counters.on_drop("gossip")
+        counters.on_link_end("SLOW_READER")
         for latency_ms in (5, 60, 60, 99_999):
             counters.on_finality(latency_ms)
         height = 8
@@ -31,6 +35,9 @@ def test_the_figures_are_served_and_follow_the_node():
         "flockchain_peers 3.0",
         "flockchain_blocks_finalized_total 5.0",
         'flockchain_peer_misdeeds_total{kind="BAD_FRAME"} 1.0',
+        'flockchain_bans_total{what="host"} 1.0',
+        'flockchain_messages_dropped_total{channel="gossip"} 3.0',
+        'flockchain_links_ended_total{reason="SLOW_READER"} 1.0',
         'flockchain_finality_ms_bucket{le="10"} 1.0',
         'flockchain_finality_ms_bucket{le="75"} 3.0',
         'flockchain_finality_ms_bucket{le="+Inf"} 4.0',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,11 @@ from hypothesis import strategies as st
 from flockchain.gossip.messages import MessageKind
 from flockchain.node.framing import MESSAGES_PER_FRAME_MAX, BrokenFrame, pack_messages, unpack_messages
 from flockchain.node.peers import DialConfig, DialPlan, compute_is_kept
-from flockchain.node.rate_limits import KIND_RATES, PeerRates, Rate
+from flockchain.node.rate_limits import KIND_RULES, PeerRates, Rate
 from flockchain.node.standing import Misdeed, StandingConfig, Standings
 
-LOW, HIGH = b"\1" * 32, b"\2" * 32
-CONFIG = DialConfig(first_retry_ms=100, retry_max_ms=1_000, courtesy_ms=500, discovered_attempts_max=3, peers_max=4)
+LOW, HIGH, SOURCE = b"\1" * 32, b"\2" * 32, b"\3" * 32
+CONFIG = DialConfig(first_retry_ms=100, known_retry_max_ms=1_000, courtesy_ms=500, heard_attempts_max=3, peers_max=4)
 
 
 def build_plan(*statics, local=LOW):
@@ -49,7 +51,7 @@ def test_jitter_only_lengthens_the_wait():
 def test_a_connected_peer_is_not_dialled_and_is_dialled_again_when_lost():
     plan = build_plan("a:1")
     plan.take_due(0, ())
-    plan.on_connected("a:1", HIGH)
+    plan.on_connected("a:1", HIGH, 0)
     assert plan.take_due(10_000, {HIGH}) == []
     plan.on_lost("a:1", 20_000)
     assert plan.take_due(20_099, ()) == []
@@ -78,34 +80,29 @@ def test_an_address_of_our_own_is_never_dialled_again():
 
 def test_a_discovered_peer_is_dialled_by_the_lower_id_first():
     plan = build_plan(local=LOW)
-    plan.on_discovered(HIGH, "h:1", 0)
+    plan.on_heard(SOURCE, "127.0.0.1", HIGH, "h:1", 0)
     assert plan.take_due(0, ()) == ["h:1"]
     plan = build_plan(local=HIGH)
-    plan.on_discovered(LOW, "l:1", 0)
+    plan.on_heard(SOURCE, "127.0.0.1", LOW, "l:1", 0)
     assert plan.take_due(499, ()) == []
     assert plan.take_due(500, ()) == ["l:1"]
 
 
 def test_a_discovered_peer_is_forgotten_after_enough_failures():
     plan = build_plan()
-    plan.on_discovered(HIGH, "h:1", 0)
+    plan.on_heard(SOURCE, "127.0.0.1", HIGH, "h:1", 0)
     for attempt in range(3):
         assert plan.take_due(10_000 * attempt, ()) == ["h:1"]
         plan.on_failed("h:1", 10_000 * attempt, 0)
     assert plan.addresses == ()
 
 
-def test_what_neighbours_tell_is_bounded_and_not_about_ourselves():
-    plan = DialPlan(LOW, "me:1", (), DialConfig(discovered_max=2))
-    plan.on_discovered(LOW, "other:1", 0)
-    plan.on_discovered(HIGH, "me:1", 0)
-    plan.on_discovered(HIGH, "", 0)
+def test_what_neighbours_tell_is_not_about_ourselves():
+    plan = build_plan()
+    plan.on_heard(SOURCE, "127.0.0.1", LOW, "other:1", 0)
+    plan.on_heard(SOURCE, "127.0.0.1", HIGH, "me:1", 0)
+    plan.on_heard(SOURCE, "127.0.0.1", HIGH, "", 0)
     assert plan.addresses == ()
-    plan.on_discovered(HIGH, "h:1", 0)
-    plan.on_discovered(HIGH, "h:2", 0)  # the same node at another address
-    for number in range(3, 6):
-        plan.on_discovered(bytes([number]) * 32, f"n:{number}", 0)
-    assert plan.addresses == ("h:1", "n:3")
 
 
 def test_no_more_are_dialled_than_there_is_room_for():
@@ -138,14 +135,14 @@ def test_faults_add_up_to_a_ban_that_ends():
 
 
 def test_time_forgives():
-    standings = Standings(StandingConfig(ban_points=50, forgive_points_per_s=5))
+    standings = Standings(StandingConfig(ban_points=50, forgive_points_per_minute=300))
     standings.on_misdeed(LOW, Misdeed.BAD_MESSAGE, 0)
     assert standings.get_points(LOW, 2_000) == 15
     assert not standings.on_misdeed(LOW, Misdeed.BAD_MESSAGE, 5_000)
 
 
 def test_records_are_bounded_and_a_ban_outlives_the_others():
-    standings = Standings(StandingConfig(ban_points=50, peers_max=2))
+    standings = Standings(StandingConfig(ban_points=50, records_max=2))
     standings.on_misdeed(LOW, Misdeed.BAD_FRAME, 0)
     for number in range(3, 9):
         standings.on_misdeed(bytes([number]) * 32, Misdeed.OVER_RATE, number)
@@ -153,7 +150,7 @@ def test_records_are_bounded_and_a_ban_outlives_the_others():
 
 
 def test_a_rate_allows_a_burst_and_then_its_pace():
-    rates = PeerRates(0, {**KIND_RATES, MessageKind.STATUS: Rate(2, 3)})
+    rates = PeerRates(0, {**KIND_RULES, MessageKind.STATUS: replace(KIND_RULES[MessageKind.STATUS], rate=Rate(2, 3))})
     passed = [rates.is_within(MessageKind.STATUS, 10, at_ms) for at_ms in (0, 0, 0, 0, 499, 500, 500, 1_000)]
     assert passed == [True, True, True, False, False, True, False, True]
 
@@ -165,8 +162,8 @@ def test_bytes_are_limited_whatever_their_kind():
     assert rates.is_within(MessageKind.VOTE, 101, 10)
 
 
-def test_every_kind_of_message_has_a_rate():
-    assert set(KIND_RATES) == set(MessageKind)
+def test_every_kind_of_message_has_a_rule():
+    assert set(KIND_RULES) == set(MessageKind)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=20))

@@ -6,15 +6,19 @@ import asyncio
 import os
 from dataclasses import replace
 
+import grpc
 import pytest
 
 from flockchain.gossip.messages import BlockRequest, MessageKind, encode_message
 from flockchain.node import handshake as shake
+from flockchain.node.acquaintances import AcquaintanceConfig
 from flockchain.node.certificates import issue_identity
-from flockchain.node.framing import pack_messages
+from flockchain.node.framing import pack_messages, unpack_messages
 from flockchain.node.grpc_streams import DialledStream, open_channel, open_server
 from flockchain.node.links import LinkConfig, LinkEnd
 from flockchain.node.peers import DialConfig
+from flockchain.node.rate_limits import CHANNELS, KIND_RULES
+from flockchain.node.slots import SlotConfig
 from flockchain.node.standing import Misdeed, StandingConfig
 from flockchain.node.transport import CannotListen, TransportConfig
 from flockchain.primitives.limits import FRAME_BYTES_MAX, MIB
@@ -154,19 +158,22 @@ async def test_a_static_peer_that_comes_back_is_found_again():
 
 
 async def test_unknown_messages_are_dropped_and_scored_until_the_peer_is_banned():
-    config = replace(LOOPBACK, standing=StandingConfig(ban_points=60))
-    async with run_station("a", config=config) as a, run_station("b", a.address) as b:
-        await wait_until(lambda: len(b.ear.connected) == 1)
-        b.transport.send([a.node_id], b"\xff never heard of")
-        b.transport.send([a.node_id], HELLO_WORLD)
+    known = AcquaintanceConfig(standing=StandingConfig(ban_points=60))
+    config = replace(LOOPBACK, acquaintances=known)
+    async with run_station("a", config=config) as a, _run_raw_peer(a) as (stream, node_id):
+        await stream.write(pack_messages([b"\xff never heard of", HELLO_WORLD]))
         await wait_until(lambda: len(a.ear.messages) == 1)
-        assert a.ear.misdeeds[0][:2] == (b.node_id, Misdeed.BAD_MESSAGE)
+        assert a.ear.misdeeds[0][:2] == (node_id, Misdeed.BAD_MESSAGE)
         assert a.transport.peers[0].points == Misdeed.BAD_MESSAGE
-        for _ in range(2):
-            b.transport.send([a.node_id], b"\xff never heard of")
-        await wait_until(lambda: a.ear.gone == [(b.node_id, LinkEnd.MISBEHAVED)])
-        await wait_until(lambda: any("BANNED" in reason for _, reason in b.ear.refused))
+        await stream.write(pack_messages([b"\xff never heard of"] * 2))
+        await wait_until(lambda: a.ear.gone == [(node_id, LinkEnd.MISBEHAVED)])
+        assert a.ear.banned == [(node_id, "127.0.0.1", "peer")]
+        assert a.transport.banned_count == 1
         assert a.transport.peers == ()
+        with pytest.raises(shake.HandshakeRefused) as refused:
+            async with _run_raw_peer(a):
+                pass
+        assert refused.value.reason is shake.RefusalReason.BANNED
 
 
 async def test_a_broken_frame_ends_the_link_and_bans():
@@ -195,7 +202,7 @@ async def test_a_flood_of_one_kind_is_dropped_above_its_rate():
 
 
 async def test_a_slow_reader_is_cut_off_and_the_others_are_not():
-    slow = LinkConfig(queue_frames_max=64, queue_bytes_max=4 * MIB)
+    slow = LinkConfig(channels=tuple(replace(channel, bytes_max=4 * MIB) for channel in CHANNELS))
     async with (
         run_station("a", config=replace(LOOPBACK, link=slow)) as a,
         _run_raw_peer(a) as (_, sleeper),
@@ -211,6 +218,77 @@ async def test_a_slow_reader_is_cut_off_and_the_others_are_not():
             await wait_until(lambda heard=heard: len(b.ear.messages) > heard)
         assert a.ear.gone == [(sleeper, LinkEnd.SLOW_READER)]
         assert [peer.node_id for peer in a.transport.peers] == [b.node_id]
+
+
+async def test_a_slow_reader_misses_old_gossip_and_is_not_cut_off_for_it():
+    small = LinkConfig(channels=tuple(replace(channel, bytes_max=4 * MIB) for channel in CHANNELS))
+    async with run_station("a", config=replace(LOOPBACK, link=small)) as a, _run_raw_peer(a) as (stream, sleeper):
+        batch = bytes([MessageKind.EXTRINSICS]) + bytes(MIB)
+        for _ in range(60):  # far more than the sockets' buffers and the queue hold
+            a.transport.send([sleeper], batch)
+            await asyncio.sleep(0.001)
+        assert len(a.ear.dropped) > 0
+        assert set(a.ear.dropped) == {(sleeper, "gossip")}
+        assert a.ear.gone == []
+        a.transport.send([sleeper], HELLO_WORLD)
+        while HELLO_WORLD not in unpack_messages(await asyncio.wait_for(stream.read(), 5)):
+            pass
+
+
+async def test_a_message_that_is_longer_than_its_kind_can_be_is_not_delivered_and_costs_points():
+    async with run_station("a") as a, _run_raw_peer(a) as (stream, node_id):
+        longest = KIND_RULES[MessageKind.VOTE].bytes_max
+        votes = [bytes([MessageKind.VOTE]) + bytes(size) for size in (longest, longest - 1)]
+        await stream.write(pack_messages(votes))
+        await wait_until(lambda: len(a.ear.messages) == 1)
+        assert a.ear.messages == [(node_id, votes[1])]
+        assert a.ear.misdeeds[0][1] is Misdeed.BAD_MESSAGE
+        assert "too long" in a.ear.misdeeds[0][2]
+
+
+async def test_a_ban_outlives_the_node_that_pronounced_it(tmp_path):
+    config = replace(LOOPBACK, acquaintances=AcquaintanceConfig(tmp_path / "peers"))
+    async with run_station("a", config=config) as a, _run_raw_peer(a) as (stream, node_id):
+        await stream.write(b"\x00\x00\xff\xffshort")
+        await wait_until(lambda: a.ear.banned == [(node_id, "127.0.0.1", "peer")])
+    async with run_station("a", config=config) as a:
+        assert a.transport.banned_count == 1
+        with pytest.raises(shake.HandshakeRefused) as refused:
+            async with _run_raw_peer(a):
+                pass
+        assert refused.value.reason is shake.RefusalReason.BANNED
+
+
+async def test_a_peer_that_was_met_is_found_again_after_a_restart_though_nobody_names_it(tmp_path):
+    config = replace(LOOPBACK, acquaintances=AcquaintanceConfig(tmp_path / "peers", DialConfig(courtesy_ms=100)))
+    async with run_station("b") as b:
+        async with run_station("c", b.address) as c, run_station("a", c.address, config=config) as a:
+            await wait_until(lambda: a.ear.connected == [c.node_id])
+            a.transport.discover(c.node_id, b.node_id, b.address)
+            await wait_until(lambda: b.node_id in a.ear.connected)
+        async with run_station("a", config=config) as a:
+            await wait_until(lambda: b.node_id in a.ear.connected)
+
+
+async def test_strangers_of_one_host_get_only_their_share_of_the_slots():
+    slots = SlotConfig(inbound_per_host_max=1, has_private_bounds=True)
+    config = replace(LOOPBACK, acquaintances=AcquaintanceConfig(slots=slots))
+    async with run_station("a", config=config) as a, run_station("b", a.address) as b:
+        await wait_until(lambda: a.ear.connected == [b.node_id])
+        with pytest.raises(shake.HandshakeRefused) as refused:
+            async with _run_raw_peer(a):
+                pass
+        assert refused.value.reason is shake.RefusalReason.FULL
+        await wait_until(lambda: any("too many peers from one host" in reason for _, reason in a.ear.refused))
+
+
+async def test_a_link_that_breaks_says_what_the_transport_said():
+    async with run_station("a") as a, run_station("b", a.address) as b:
+        await wait_until(lambda: len(b.ear.connected) == 1)
+        await a.transport.stop()
+        await wait_until(lambda: len(b.ear.gone) == 1)
+        why, said = b.ear.gone[0][1], b.ear.details[0]
+        assert why is LinkEnd.CLOSED_BY_PEER or (why is LinkEnd.STREAM_BROKEN and "Error" in said)
 
 
 async def test_one_frame_that_is_under_way_for_too_long_ends_the_link():
@@ -236,6 +314,28 @@ async def test_a_stranger_that_says_nothing_is_shown_the_door():
         await channel.close(None)
 
 
+async def test_strangers_of_one_host_cannot_hold_all_handshakes():
+    known = AcquaintanceConfig(slots=SlotConfig(has_private_bounds=True))
+    config = replace(LOOPBACK, handshake_timeout_ms=500, handshakes_per_host_max=1, acquaintances=known)
+    async with run_station("a", config=config) as a:
+        channel = open_channel(a.address, issue_identity(GENESIS))
+        hello = shake.encode_handshake(shake.build_hello(_build_local(Hash(bytes(32))), Hash(os.urandom(32))))
+        silent = DialledStream(channel)
+        waiting = asyncio.create_task(silent.read())
+        await asyncio.sleep(0.2)
+        second = DialledStream(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:  # noqa: PT012 (either of the two may hear it)
+            await second.write(hello)
+            await second.read()
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await wait_until(lambda: len(a.ear.refused) == 1)  # the first one's time is over
+        third = DialledStream(channel)
+        await third.write(hello)
+        assert isinstance(shake.decode_handshake(await third.read() or b""), shake.Refusal)
+        waiting.cancel()
+        await channel.close(None)
+
+
 async def test_a_taken_port_is_a_fault():
     async with run_station("a") as a:
         with pytest.raises(CannotListen):
@@ -244,9 +344,15 @@ async def test_a_taken_port_is_a_fault():
 
 
 async def test_a_neighbour_of_a_neighbour_is_dialled():
-    quick = replace(LOOPBACK, dial=DialConfig(courtesy_ms=100))
-    async with run_station("a", config=quick) as a, run_station("b", config=quick) as b:
-        a.transport.discover(b.node_id, b.address)
+    quick = replace(LOOPBACK, acquaintances=AcquaintanceConfig(dial=DialConfig(courtesy_ms=100)))
+    async with (
+        run_station("a", config=quick) as a,
+        run_station("b", config=quick) as b,
+        run_station("c", a.address) as c,
+    ):
+        await wait_until(lambda: a.ear.connected == [c.node_id])
+        a.transport.discover(b.node_id, b.node_id, "127.0.0.1:1")  # b is no neighbour yet, so it has not said so
+        a.transport.discover(c.node_id, b.node_id, b.address)
         await wait_until(lambda: b.ear.connected == [a.node_id])
 
 
@@ -295,7 +401,11 @@ class _run_raw_peer:  # noqa: N801 (reads as the function that it stands for)
         await stream.write(shake.encode_handshake(hello))
         welcome = shake.require_good_welcome(local, hello, shake.decode_handshake(await stream.read()))
         await stream.write(shake.encode_handshake(shake.build_proof(local, hello, welcome)))
-        assert shake.decode_handshake(await stream.read()) == shake.Accepted()
+        verdict = shake.decode_handshake(await stream.read())
+        if isinstance(verdict, shake.Refusal):
+            await self._channel.close(None)
+            raise shake.HandshakeRefused(verdict.reason)
+        assert verdict == shake.Accepted()
         await wait_until(lambda: local.node_id in self._station.ear.connected)
         return stream, local.node_id
 

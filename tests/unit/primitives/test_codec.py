@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import pytest
@@ -129,3 +129,53 @@ def test_tags_truth_values_and_text_have_one_form() -> None:
 def test_a_struct_must_name_its_fields_in_order() -> None:
     with pytest.raises(TypeError, match="in order"):
         struct(Small, name=Text(1), kind=EnumOf(Colour), items=ListOf(U8, 1), maybe=OptionOf(U8))
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """Every kind of fixed size, beside one that is not."""
+
+    small: int
+    kind: Colour
+    is_set: bool
+    digest: bytes
+    large: int
+    name: bytes
+    signed: int
+
+
+_PACKED = struct(
+    _Packed, small=U16, kind=EnumOf(Colour), is_set=BOOL, digest=FixedBytes(3), large=U128, name=VarBytes(4), signed=I64
+)
+_VALUE = _Packed(258, Colour.BLUE, True, b"abc", 2**100, b"xy", -2)
+
+
+def test_neighbours_of_fixed_size_are_written_as_each_alone_would_be():
+    parts = [
+        U16.encode(258), bytes([2]), bytes([1]), b"abc", U128.encode(2**100), VarBytes(4).encode(b"xy"), I64.encode(-2),
+    ]  # fmt: skip
+    assert _PACKED.encode(_VALUE) == b"".join(parts)
+    decoded = _PACKED.decode(_PACKED.encode(_VALUE))
+    assert decoded == _VALUE
+    assert decoded.is_set is True
+    assert decoded.kind is Colour.BLUE
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"small": 2**16}, {"small": -1}, {"small": 1.0}, {"digest": b"ab"}, {"digest": b"abcd"}, {"large": 2**128},
+     {"signed": 2**63}, {"name": b"abcde"}],
+)  # fmt: skip
+def test_a_neighbour_that_does_not_fit_is_refused(broken):
+    with pytest.raises(EncodeError):
+        _PACKED.encode(replace(_VALUE, **broken))
+
+
+def test_cut_off_neighbours_and_unknown_members_are_refused():
+    whole = _PACKED.encode(_VALUE)
+    for length in range(len(whole)):
+        with pytest.raises(DecodeError):
+            _PACKED.decode(whole[:length])
+    for at, byte in ((2, 1), (3, 2)):  # no such colour, no such truth
+        with pytest.raises(DecodeError):
+            _PACKED.decode(whole[:at] + bytes([byte]) + whole[at + 1 :])

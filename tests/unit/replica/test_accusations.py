@@ -42,7 +42,7 @@ def accusations(world: World) -> Accusations:
     assert replica is not None
     relay = Relay()
     relay.on_peer_connected(PEER)
-    return Accusations(replica.ledger, Outbox(relay))
+    return Accusations(replica.ledger, Outbox(relay, b""))
 
 
 def build_double_vote(world: World, node: SimNode, *, is_forged: bool = False) -> bytes:

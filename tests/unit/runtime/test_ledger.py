@@ -11,7 +11,7 @@ from flockchain.crypto.signing import compute_reveal_bytes
 from flockchain.primitives.block import Block
 from flockchain.primitives.errors import FlockchainError
 from flockchain.primitives.numbers import Hash, Height, TimestampMs, View
-from flockchain.runtime.ledger import ExecutedBlock, Ledger, UnknownParent, WrongStateRoot
+from flockchain.runtime.ledger import ExecutedBlock, Ledger, UnknownParent, WrongBody, WrongStateRoot
 from flockchain.runtime.pallets.balances import Transfer
 from flockchain.storage.memory_store import MemoryStore
 from tests.kit.runtime_chain import RuntimeChain, get_account
@@ -116,3 +116,12 @@ def test_an_unknown_parent_a_wrong_root_and_an_invalid_body_leave_the_ledger_as_
             world.ledger.execute(block)
         assert world.ledger.finalized.header.height == 0
         assert world.ledger.get(compute_block_hash(block.header)) is None
+
+
+def test_another_body_under_an_executed_header_is_refused() -> None:
+    world = Branches()
+    block = world.build(world.ledger.finalized, 1, world.pay(5))
+    assert world.ledger.execute(block) is world.require(block)
+    with pytest.raises(WrongBody):
+        world.ledger.execute(replace(block, extrinsics=(world.pay(6),)))
+    assert world.require(block).block == block

@@ -20,7 +20,7 @@ from flockchain.primitives.errors import Fault
 from flockchain.primitives.limits import CHUNK_BYTES
 from flockchain.storage.blobs import BlobStore
 from flockchain.storage.disk import DataDamaged, DiskFull
-from flockchain.storage.journal import Journal
+from flockchain.storage.journal import open_journal
 from flockchain.storage.level_store import LevelStore
 
 ROOT = Path(__file__).parents[3]
@@ -45,7 +45,7 @@ FILL_STORE = LIMITED.format(
     step="store.write({b'%06d' % count: os.urandom(2048), b'last': b'%06d' % count}, sync=True)",
 )
 FILL_JOURNAL = LIMITED.format(
-    opening="from flockchain.storage.journal import Journal; journal = Journal(path)",
+    opening="from flockchain.storage.journal import open_journal; journal = open_journal(path)",
     step="journal.append(b'%06d' % count + bytes(2042))",
 )
 PUT_BLOB = LIMITED.format(
@@ -107,7 +107,7 @@ def test_a_database_that_may_not_grow_keeps_every_batch_that_was_acknowledged(tm
 def test_a_journal_that_may_not_grow_keeps_every_record_that_was_acknowledged(tmp_path: Path) -> None:
     count = run_limited(FILL_JOURNAL, tmp_path / "journal")
     assert count > 50
-    journal = Journal(tmp_path / "journal")
+    journal = open_journal(tmp_path / "journal")
     assert [record[:6] for record in journal.records()] == [b"%06d" % number for number in range(count)]
     journal.append(b"more")
     journal.close()
@@ -146,20 +146,20 @@ def test_a_database_cannot_be_opened_on_a_full_disk_and_says_so(small_disk: Path
 
 
 def test_a_journal_on_a_full_disk_loses_nothing_and_goes_on_when_opened_again(small_disk: Path) -> None:
-    journal = Journal(small_disk / "journal")
+    journal = open_journal(small_disk / "journal")
     count = count_until_full(lambda _: journal.append(RECORD))
     with pytest.raises(Fault):
         journal.append(b"small")
     journal.close()
     grow(small_disk)
-    again = Journal(small_disk / "journal")
+    again = open_journal(small_disk / "journal")
     assert again.records() == (RECORD,) * count
     again.append(b"small")
     again.close()
 
 
 def test_compacting_a_journal_on_a_full_disk_keeps_the_old_one(small_disk: Path) -> None:
-    journal = Journal(small_disk / "journal")
+    journal = open_journal(small_disk / "journal")
     for _ in range(600):
         journal.append(RECORD)
     with pytest.raises(DiskFull):

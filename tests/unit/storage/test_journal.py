@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flockchain.primitives.errors import Fault, InvariantBroken
+from flockchain.sim.sim_disk import SimDisk
 from flockchain.storage.disk import DataDamaged, DiskFailed
-from flockchain.storage.journal import RECORD_BYTES_MAX, Journal
+from flockchain.storage.journal import RECORD_BYTES_MAX, Journal, open_journal
 
 RECORDS = [b"first", b"", b"third" * 50, b"last"]
 GOLDEN_HEX = (
-    "464c4f434b4a4e4c00000001"  # magic and version
-    "00000003b84d8ea6ba7816bf8f01cfea414140de5dae2223616263"  # length 3, its CRC, the check, "abc"
+    "464c4f434b4a4e4c00000002"  # magic and version
+    "38b4e652e44da7f2370d9e260e271365"  # the journal's id
+    "6b86b273ff34fce19d6b804eff5a3f57"  # the file's identity
+    "00000000000000003ba32489"  # the first record's number, and the CRC
+    "f10000000300000000"  # 0xf1, length 3, no zero sectors
+    "f8bd53b6e764d92657893b91b61408638b94b4462f"  # the check, the CRC, the end of the head
+    "6162631f"  # "abc", 0x1f
 )
 
 
@@ -26,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def write(file: Path, records: list[bytes] = RECORDS) -> bytes:
-    journal = Journal(file)
+    journal = open_journal(file)
     for record in records:
         journal.append(record)
     journal.close()
@@ -34,13 +41,13 @@ def write(file: Path, records: list[bytes] = RECORDS) -> bytes:
 
 
 def read(file: Path) -> list[bytes]:
-    journal = Journal(file)
+    journal = open_journal(file)
     journal.close()
     return list(journal.records())
 
 
 def test_a_new_journal_is_empty_and_keeps_what_is_appended(file: Path) -> None:
-    journal = Journal(file)
+    journal = open_journal(file)
     assert journal.records() == ()
     for number, record in enumerate(RECORDS, 1):
         journal.append(record)
@@ -49,8 +56,10 @@ def test_a_new_journal_is_empty_and_keeps_what_is_appended(file: Path) -> None:
     journal.close()
 
 
-def test_the_file_is_the_golden_one(file: Path) -> None:
-    assert write(file, [b"abc"]).hex() == GOLDEN_HEX
+def test_the_file_is_the_golden_one() -> None:
+    disk = SimDisk(Random(7))
+    Journal(disk.open_file("guard.journal")).append(b"abc")
+    assert disk.read("guard.journal").hex() == GOLDEN_HEX
 
 
 def test_appending_goes_on_after_opening_again(file: Path) -> None:
@@ -89,7 +98,7 @@ def test_a_flipped_bit_before_the_last_record_is_damage(tmp_path: Path, data: st
     spoiled[position] ^= 1 << data.draw(st.integers(0, 7))
     file.write_bytes(spoiled)
     with pytest.raises(DataDamaged):
-        Journal(file)
+        open_journal(file)
     assert file.read_bytes() == spoiled
 
 
@@ -98,12 +107,12 @@ def test_another_file_is_damage_and_is_left_alone(file: Path, data: bytes) -> No
     file.parent.mkdir()
     file.write_bytes(data)
     with pytest.raises(DataDamaged):
-        Journal(file)
+        open_journal(file)
     assert file.read_bytes() == data
 
 
 def test_rewriting_replaces_all_records_and_appending_goes_on(file: Path) -> None:
-    journal = Journal(file)
+    journal = open_journal(file)
     for record in RECORDS:
         journal.append(record)
     journal.rewrite([b"kept"])
@@ -114,7 +123,7 @@ def test_rewriting_replaces_all_records_and_appending_goes_on(file: Path) -> Non
 
 
 def test_a_rewrite_that_fails_leaves_the_old_records(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal(file)
+    journal = open_journal(file)
     journal.append(b"old")
 
     def fail(*_: object) -> None:
@@ -130,7 +139,7 @@ def test_a_rewrite_that_fails_leaves_the_old_records(file: Path, monkeypatch: py
 
 
 def test_after_a_failed_sync_a_journal_takes_nothing_more(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal(file)
+    journal = open_journal(file)
     journal.append(b"old")
 
     def fail(_: int) -> None:
@@ -148,7 +157,7 @@ def test_after_a_failed_sync_a_journal_takes_nothing_more(file: Path, monkeypatc
 
 
 def test_a_closed_journal_and_a_giant_record_are_refused(file: Path) -> None:
-    journal = Journal(file)
+    journal = open_journal(file)
     with pytest.raises(InvariantBroken):
         journal.append(bytes(RECORD_BYTES_MAX + 1))
     journal.close()

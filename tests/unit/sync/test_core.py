@@ -14,7 +14,9 @@ from tests.kit.blocks import build_block
 
 GOOD, BAD = b"good".ljust(96, b"\0"), b"bad".ljust(96, b"\0")
 PEER, OTHER = b"\1" * 32, b"\2" * 32
-CONFIG = SyncConfig(lag_blocks=3, stall_ms=1000, blocks_per_request=8, request_timeout_ms=500, backoff_ms=100)
+CONFIG = SyncConfig(
+    lag_blocks=3, stall_ms=1000, blocks_per_request=8, request_timeout_ms=500, backoff_ms=100, requests_max=1
+)
 
 
 def build_chain(length, *, epoch=0):

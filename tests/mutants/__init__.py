@@ -1,0 +1,1 @@
+"""Protocol mutants: rules broken on purpose, each of which the simulator must notice."""
