@@ -31,6 +31,7 @@ from flockchain.sync.snapshots import SnapshotConfig
 
 __all__ = ["Habits", "assemble_replica", "compute_pace"]
 
+_BACKOFF_MAX = 8  # times the view's time-out: a longer wait only helps a bad leader that is drawn again and again
 _BUSY_MS_MAX = 20  # a leader with work lets a batch gather for this long after the parent
 
 
@@ -86,6 +87,7 @@ def assemble_replica(
         leader_timeout_ms=consensus.leader_timeout_ms,
         view_timeout_ms=consensus.view_timeout_ms,
         retry_ms=consensus.retry_ms,
+        timeout_max_ms=_BACKOFF_MAX * consensus.view_timeout_ms,
     )
     pace, duties = compute_pace(genesis), None
     if duty_keys is not None:

@@ -164,8 +164,8 @@ STATE_MUTANTS = (
     Mutant("evidence_of_honest", "evidence is verified", punish_on_hearsay, "false_accuser", ("slashing",)),
     Mutant("evidence_kept_back", "a proven offence is punished", keep_evidence_back, "swarm", ("slashing",)),
     Mutant("offence_forgotten", "an offence stays on record", forget_to_jail, "false_accuser", ("slashing",)),
-    Mutant("bond_twice", "a bond returns once", return_bonds_twice, "learning", ("bonds",)),
-    Mutant("bond_kept", "a bond returns", keep_bonds, "learning", ("bonds", "invariants")),
+    Mutant("bond_twice", "a bond returns once", return_bonds_twice, "learning", ("bonds",), seed=1),
+    Mutant("bond_kept", "a bond returns", keep_bonds, "learning", ("bonds", "invariants"), seed=1),
     Mutant("disk_loses_change", "a disk holds what was executed", lose_a_change, "calm", ("replay",)),
     Mutant("queue_unbounded", "queues have limits", lift_queue_limits, "flooder", ("queues",), is_slow=True),
 )

@@ -26,7 +26,6 @@ from flockchain.primitives.block import Block, Header
 from flockchain.primitives.errors import FlockchainError
 from flockchain.primitives.evidence import VoteEvidence
 from flockchain.primitives.numbers import ZERO_HASH, Hash, View
-from flockchain.primitives.validator_set import ValidatorSet
 from flockchain.primitives.vote import Certificate, Proposal, Vote, VoteKind
 from tests.kit.consensus_playbook import ANCHOR, GENESIS_HASH, Room, get_node_id
 
@@ -74,6 +73,8 @@ class Node:
             fx.BlamePeer: self.perform_blame_peer,
             fx.ReportEvidence: self.perform_report_evidence,
             fx.EnteredView: lambda effect: None,
+            fx.OwnVoteHeard: lambda effect: None,
+            fx.SendOwnVotes: lambda effect: None,
             fx.Journal: self.perform_journal,
             fx.BroadcastVote: self.perform_broadcast_vote,
             fx.ExposeVote: self.perform_expose_vote,
@@ -449,13 +450,6 @@ class DoubleVoter(Core):
         super()._on_proposal(event)
 
 
-def require_two_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
-    def has_quorum(self: ValidatorSet, indexes: Any) -> bool:
-        return 2 * self.get_stake_of(indexes) >= self.total_stake
-
-    monkeypatch.setattr(ValidatorSet, "has_quorum", has_quorum)
-
-
 def finalize_after_nullify(monkeypatch: pytest.MonkeyPatch) -> None:
     excluded = guard._EXCLUDED_BY | {VoteKind.FINALIZE: (VoteKind.FINALIZE,), VoteKind.NULLIFY: (VoteKind.NULLIFY,)}
     monkeypatch.setattr(guard, "_EXCLUDED_BY", excluded)
@@ -497,7 +491,6 @@ def count_seeds_until_caught(core: type[Core] = Core, **options: Any) -> int | N
 @pytest.mark.parametrize(
     ("mutate", "treason"),
     [
-        (require_two_of_four, None),
         (finalize_after_nullify, None),
         (build_over_gaps, "undermine"),
         (never_ask, None),

@@ -11,7 +11,7 @@ import pytest
 
 from flockchain.primitives.errors import InvalidInput
 from flockchain.sim.adversaries import ADVERSARIES
-from flockchain.sim.plan import FaultPlan
+from flockchain.sim.plan import FaultPlan, build_calm_plan
 from flockchain.sim.world import WorldReport, build_world, run_world
 from tests.kit.sim_worlds import GENESIS
 
@@ -130,9 +130,12 @@ def test_whoever_signs_two_things_pays_for_it(adversary: str) -> None:
 
 @pytest.mark.parametrize("adversary", ["", "flooder", "withholder"])
 def test_on_a_line_of_nodes_everything_is_passed_on(adversary: str) -> None:
-    """Nodes know their neighbours only; junk of one must not take the place of what another passes on."""
+    """Nodes know their neighbours only; junk of one must not take the place of what another passes on.
+
+    Whoever has one neighbour hears no quorum before its first vote (R13), and waits ten seconds for it.
+    """
     byzantine = 0 if adversary else None
-    plan = FaultPlan(8_000, byzantine=byzantine, adversary=adversary, links=((0, 1), (1, 2), (2, 3)))
+    plan = FaultPlan(24_000, byzantine=byzantine, adversary=adversary, links=((0, 1), (1, 2), (2, 3)))
     report = run_world(3, GENESIS, plan)
     assert report.violations == ()
     assert report.marks["round advanced"] > 0
@@ -140,8 +143,8 @@ def test_on_a_line_of_nodes_everything_is_passed_on(adversary: str) -> None:
 
 def test_a_flood_neither_stops_a_round_nor_hurries_the_chain() -> None:
     """Boasts of heights, junk in every queue: members do their duty, and blocks keep their pace."""
-    report, calm = run_against("flooder"), run_against("withholder")
+    report, calm = run_against("flooder"), run_world(1, GENESIS, build_calm_plan(25_000))
     assert report.marks["flood"] > 0
     assert report.marks["round advanced"] > 0
     assert report.marks["Penalise"] > 0
-    assert max(report.finalized_heights) < 3 * max(calm.finalized_heights)
+    assert max(report.finalized_heights) <= max(calm.finalized_heights)
