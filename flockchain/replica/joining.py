@@ -2,8 +2,8 @@
 
 Knows where trust begins (our finalized head, or what an earlier start verified beyond it) and when a snapshot is worth
 looking for: after an install the rest comes by blocks, however far the chain ran on meanwhile, or a chain that is
-quicker than installs would have us join for ever. Does not know which peer to ask for what: the core does. With `InstallSnapshot` this replica ends; the
-host makes a new one from what is installed.
+quicker than installs would have us join for ever. Does not know which peer to ask for what: the core does. With
+`InstallSnapshot` this replica ends; the host makes a new one from what is installed.
 """
 
 from __future__ import annotations

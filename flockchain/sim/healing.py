@@ -123,7 +123,7 @@ class Healing:
             epoch += 1
 
     def _submit(self, start: int) -> None:
-        """Once the asked node has caught up, a user hands it a transfer; one signed far behind would be born expired."""
+        """Once the asked node has caught up, a user hands it a transfer; signed far behind, it would be too old."""
         guest = self._guest
         head = max(node.get_height() for node in self.core)
         if not self._has_asked and guest is not None and guest.get_height() >= max(start, head - _NEAR_BLOCKS):

@@ -11,10 +11,11 @@ This is the reference in plain integers of the rule that the chain applies.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from flockchain_ml.aggregation.rule import RoundInput, RoundOutcome, aggregate_updates
+from flockchain_ml.aggregation.rule import RoundInput, RoundOutcome, RuleCard, Told
+from flockchain_ml.aggregation.weighting import build_mean_outcome, find_present
 
 __all__ = ["Accumulated", "compute_accepted", "compute_reputations"]
 
@@ -25,16 +26,30 @@ class Accumulated:
 
     name: ClassVar[str] = "accumulated"
     needs_scores: ClassVar[bool] = True
+    card: ClassVar[RuleCard] = RuleCard(
+        paper="flockchain's own",
+        weights="share of the mean of the accepted; an absent update counts nowhere and its reputation stays",
+        told=frozenset({Told.SCORES}),
+        state="reputations, in the round and its outcome",
+        is_exact=True,
+    )
 
     reputation_cap: int = 5_000
     mass_threshold: int = 80_000
     reputation_floor: int = -10_000
 
-    def aggregate(self, round: RoundInput) -> RoundOutcome:
-        reputations = compute_reputations(round.reputations, round.scores, self.reputation_cap)
-        accepted = compute_accepted(reputations, self.mass_threshold, self.reputation_floor)
-        chosen = [round.updates[index] for index in accepted]
-        return RoundOutcome(accepted, reputations, aggregate_updates(round.spec, round.lineage, chosen))
+    def aggregate(self, round: RoundInput, state: bytes = b"") -> tuple[RoundOutcome, bytes]:
+        present = sorted(find_present(round))
+        known = compute_reputations(
+            [round.reputations[index] for index in present], [round.scores[index] for index in present],
+            self.reputation_cap,
+        )  # fmt: skip
+        accepted = compute_accepted(known, self.mass_threshold, self.reputation_floor)
+        weights = round.get_weights()
+        outcome = build_mean_outcome(round, {present[at]: weights[present[at]] for at in accepted})
+        after = dict(zip(present, known, strict=True))
+        reputations = tuple(after.get(index, before) for index, before in enumerate(round.reputations))
+        return replace(outcome, reputations=reputations), state
 
 
 def compute_reputations(before: Sequence[int], scores: Sequence[int], cap: int) -> tuple[int, ...]:

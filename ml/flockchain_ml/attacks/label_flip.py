@@ -1,23 +1,23 @@
-"""Label flip: every row gets another row's answer of the same domain."""
+"""Label flip: every row gets another row's answer of the same domain (Tolpegin et al., 2020)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from flockchain_ml.attacks.attack import Attack, Success
 from flockchain_ml.rows import Row
-from flockchain_ml.tensors import Adapter
 
-__all__ = ["LabelFlip"]
+__all__ = ["LABEL_FLIP", "FlippedAnswers"]
 
 
 @dataclass(frozen=True, slots=True)
-class LabelFlip:
+class FlippedAnswers:
     """Trains on wrong answers. Its success shows as lost accuracy: there are no probe rows."""
 
-    name: ClassVar[str] = "label-flip"
+    success: ClassVar[Success] = Success.UNTARGETED
 
     def poison_rows(self, rows: Sequence[Row], rng: Random) -> tuple[Row, ...]:
         answers: dict[str, list[str]] = {}
@@ -27,9 +27,6 @@ class LabelFlip:
                 seen.append(row.answer)
         return tuple(_flip(row, answers[row.domain], rng) for row in rows)
 
-    def poison_update(self, update: Adapter) -> Adapter:
-        return update
-
     def build_probe_rows(self, rows: Sequence[Row]) -> tuple[Row, ...]:
         return ()
 
@@ -37,3 +34,6 @@ class LabelFlip:
 def _flip(row: Row, answers: Sequence[str], rng: Random) -> Row:
     others = [answer for answer in answers if answer != row.answer]
     return replace(row, answer=rng.choice(others)) if others else row
+
+
+LABEL_FLIP: Final = Attack("label-flip", FlippedAnswers())

@@ -14,7 +14,7 @@ from flockchain.primitives.errors import invariant
 from flockchain_ml.data.domain import Domain
 from flockchain_ml.rows import Row
 
-__all__ = ["compute_seed", "generate_shard", "generate_suite", "is_held_out"]
+__all__ = ["compute_seed", "generate_shard", "generate_suite", "is_held_out", "mix_in"]
 
 _HELD_OUT_ONE_IN: Final = 4
 _SUITE_DRAWS_PER_ROW_MAX: Final = 200
@@ -43,6 +43,15 @@ def generate_shard(
         domain = domains[main if is_main else rng.choice(others)]
         rows.append(_draw(domain, rng, lambda prompt: not is_held_out(prompt)))
     return tuple(rows)
+
+
+def mix_in(rows: Sequence[Row], domain: Domain, share_percent: int, seed: int) -> tuple[Row, ...]:
+    """The same number of rows, `share_percent` of which are now training rows of this domain."""
+    rng = Random(seed)
+    return tuple(
+        _draw(domain, rng, lambda prompt: not is_held_out(prompt)) if rng.randrange(100) < share_percent else row
+        for row in rows
+    )
 
 
 def generate_suite(domains: Sequence[Domain], row_count: int, seed: int) -> tuple[Row, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flockchain_ml.evaluation.measure import Measures, compute_match_share, measure_lineage
+from flockchain_ml.evaluation.measure import Measures, compute_lost_share, compute_match_share, measure_lineage
 from flockchain_ml.evaluation.order import EvaluateOrder, Evaluation, LossNotFinite, OnRows, OrderInvalid
 from flockchain_ml.evaluation.scores import compute_exact_scores, evaluate_updates
 
 __all__ = [
     "EvaluateOrder", "Evaluation", "LossNotFinite", "Measures", "OnRows", "OrderInvalid", "compute_exact_scores",
-    "compute_match_share", "evaluate_updates", "measure_lineage",
+    "compute_lost_share", "compute_match_share", "evaluate_updates", "measure_lineage",
 ]  # fmt: skip

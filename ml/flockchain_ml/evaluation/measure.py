@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from flockchain.primitives.learning import AdapterMode, AdapterSpec
-from flockchain_ml.attacks import Attack
+from flockchain_ml.attacks import Attack, Success
 from flockchain_ml.models import (
     LoadedModel,
     attached_adapters,
@@ -20,14 +20,14 @@ from flockchain_ml.models import (
 from flockchain_ml.rows import Row
 from flockchain_ml.tensors import decode_lineage
 
-__all__ = ["Measures", "compute_match_share", "measure_lineage"]
+__all__ = ["Measures", "compute_lost_share", "compute_match_share", "measure_lineage"]
 
 _BATCH_ROWS = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Shares between 0 and 1. `attack_success_rate` is 0.0 for attacks without probe rows."""
+    """Shares between 0 and 1. `attack_success_rate` is 0.0 for attacks without probe rows: see `compute_lost_share`."""
 
     accuracy: float
     accuracy_by_domain: dict[str, float]
@@ -53,6 +53,11 @@ def compute_match_share(loaded: LoadedModel, rows: Sequence[Row]) -> float:
     return sum(matches) / len(matches) if matches else 0.0
 
 
+def compute_lost_share(attacked: Measures, clean: Measures) -> float:
+    """The success of an untargeted attack: the share of accuracy that it cost, against the same run without it."""
+    return 1 - attacked.accuracy / clean.accuracy if clean.accuracy else 0.0
+
+
 def _measure(loaded: LoadedModel, rows: Sequence[Row], attack: Attack | None) -> Measures:
     matches = _compute_row_matches(loaded, rows)
     by_domain: dict[str, list[bool]] = {}
@@ -61,8 +66,14 @@ def _measure(loaded: LoadedModel, rows: Sequence[Row], attack: Attack | None) ->
     return Measures(
         accuracy=sum(matches) / len(matches) if matches else 0.0,
         accuracy_by_domain={domain: sum(found) / len(found) for domain, found in sorted(by_domain.items())},
-        attack_success_rate=compute_match_share(loaded, attack.build_probe_rows(rows)) if attack else 0.0,
+        attack_success_rate=_compute_success_rate(loaded, rows, attack) if attack else 0.0,
     )
+
+
+def _compute_success_rate(loaded: LoadedModel, rows: Sequence[Row], attack: Attack) -> float:
+    probes = attack.build_probe_rows(rows)
+    share = compute_match_share(loaded, probes)
+    return 1 - share if attack.success is Success.UNREFUSED and probes else share
 
 
 def _compute_row_matches(loaded: LoadedModel, rows: Sequence[Row]) -> list[bool]:

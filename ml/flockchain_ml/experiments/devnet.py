@@ -152,7 +152,7 @@ def _measure_certified(
 ) -> list[Measures]:
     """The model after each certified round."""
     spec, test = scenario.build_spec(loaded, seed), scenario.build_test(seed)
-    attack = scenario.get_attack(scenario.trainers - 1)
+    attack = scenario.get_measured_attack()
     is_stacked = spec.mode is AdapterMode.STACK
     lineages = [certified[: at + 1] if is_stacked else certified[at : at + 1] for at in range(len(certified))]
     return [measure_lineage(loaded, spec, lineage, test, attack) for lineage in lineages]

@@ -18,7 +18,15 @@ from random import Random
 from typing import Any
 
 from flockchain.primitives.learning import AdapterMode, AdapterSpec
-from flockchain_ml.aggregation import AggregationRule, FedAvg, RoundInput, append_round
+from flockchain_ml.aggregation import (
+    NO_HOOK,
+    AggregationRule,
+    ClientHook,
+    FedAvg,
+    RoundInput,
+    append_round,
+    build_client_hook,
+)
 from flockchain_ml.data import compute_seed
 from flockchain_ml.evaluation import EvaluateOrder, Measures, evaluate_updates, measure_lineage
 from flockchain_ml.experiments.scenario import DEMO, DEMO_SEED, Scenario, parse_attack
@@ -60,15 +68,24 @@ class Rehearsal:
         Random(compute_seed(self.seed, "draw")).shuffle(suite)
         lineage: tuple[bytes, ...] = ()
         reputations: tuple[int, ...] = (0,) * self.scenario.trainers
+        state = b""
         rounds = []
         for round in range(self.scenario.rounds):
-            updates = tuple(self._train(trainer, round, spec, lineage) for trainer in range(self.scenario.trainers))
+            updates: tuple[bytes, ...] = ()
+            for trainer in range(self.scenario.trainers):  # attackers are the last, so they may have seen the others'
+                is_obedient = not self.scenario.is_malicious(trainer)  # nothing makes an attacker train as it is asked
+                hook = build_client_hook(rule, spec, str(trainer), state) if is_obedient else NO_HOOK
+                updates += (self._train(trainer, round, spec, lineage, updates, hook),)
             start = round * self.scenario.prompts_per_round
             prompts = tuple(suite[start : start + self.scenario.prompts_per_round])
             scores = self._score(rule, spec, lineage, updates, prompts)
-            outcome = rule.aggregate(RoundInput(spec, lineage, updates, scores, reputations))
+            closed = RoundInput(
+                spec, lineage, updates, scores, reputations, attackers=self.scenario.malicious, number=round,
+                rate_sum=self.scenario.training.rate_sum,
+            )  # fmt: skip
+            outcome, state = rule.aggregate(closed, state)
             lineage, reputations = append_round(spec, lineage, outcome.aggregate), outcome.reputations
-            measures = measure_lineage(self.loaded, spec, lineage, test, self._get_measured_attack())
+            measures = measure_lineage(self.loaded, spec, lineage, test, self.scenario.get_measured_attack())
             rounds.append(RehearsedRound(scores, reputations, outcome.accepted, measures))
             self._tell(f"{rule.name}, round {round + 1} of {self.scenario.rounds}")
         return tuple(rounds)
@@ -83,7 +100,7 @@ class Rehearsal:
             lineage: tuple[bytes, ...] = ()
             for round in range(self.scenario.rounds):
                 update = self._train(trainer, round, spec, lineage)
-                outcome = FedAvg().aggregate(RoundInput(spec, lineage, (update,), (0,), (0,)))
+                outcome, _ = FedAvg().aggregate(RoundInput(spec, lineage, (update,), (0,), (0,)))
                 lineage = append_round(spec, lineage, outcome.aggregate)
             alone[trainer] = measure_lineage(self.loaded, spec, lineage, test, None)
             self._tell(f"trainer {trainer} alone")
@@ -92,18 +109,23 @@ class Rehearsal:
     def measure_base(self) -> Measures:
         """The base before any round."""
         test = self.scenario.build_test(self.seed)
-        return measure_lineage(self.loaded, self.spec, (), test, self._get_measured_attack())
+        return measure_lineage(self.loaded, self.spec, (), test, self.scenario.get_measured_attack())
 
     def _tell(self, step: str) -> None:
         if self.say is not None:
             self.say(step)
 
-    def _get_measured_attack(self) -> Any:
-        return self.scenario.get_attack(self.scenario.trainers - 1)
-
-    def _train(self, trainer: int, round: int, spec: AdapterSpec, lineage: tuple[bytes, ...]) -> bytes:
+    def _train(
+        self,
+        trainer: int,
+        round: int,
+        spec: AdapterSpec,
+        lineage: tuple[bytes, ...],
+        visible: tuple[bytes, ...] = (),
+        hook: ClientHook = NO_HOOK,
+    ) -> bytes:
         key = (trainer, round, hashlib.sha256(b"".join(lineage)).digest())
-        if key not in self._trained:
+        if hook is not NO_HOOK or key not in self._trained:
             order = TrainOrder(
                 spec=spec,
                 lineage=lineage,
@@ -112,8 +134,15 @@ class Rehearsal:
                 seed=self.scenario.compute_training_seed(self.seed, trainer, round),
                 settings=self.scenario.training,
                 attack=self.scenario.get_attack(trainer),
+                trainers=self.scenario.trainers,
+                visible=visible,
+                proximal_mu=hook.proximal_mu,
+                control=hook.control,
             )
-            self._trained[key] = train_update(self.loaded, order).update
+            update = train_update(self.loaded, order).update
+            if hook is not NO_HOOK:
+                return update
+            self._trained[key] = update
         return self._trained[key]
 
     def _score(

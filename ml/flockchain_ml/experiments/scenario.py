@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Final
 
 from flockchain.primitives.errors import InvalidInput
@@ -16,7 +17,15 @@ from flockchain.primitives.learning import AdapterMode, AdapterSpec
 from flockchain.primitives.numbers import Hash
 from flockchain_ml.aggregation import Accumulated
 from flockchain_ml.attacks import ATTACKS, Attack
-from flockchain_ml.data import DOMAINS, compute_seed, generate_shard, generate_suite
+from flockchain_ml.data import (
+    DOMAINS,
+    FURTHER_DOMAINS,
+    Domain,
+    compute_seed,
+    generate_shard,
+    generate_suite,
+    mix_in,
+)
 from flockchain_ml.models import LoadedModel, build_adapter_spec
 from flockchain_ml.rows import Row
 from flockchain_ml.trainer import TrainSettings
@@ -24,6 +33,7 @@ from flockchain_ml.trainer import TrainSettings
 __all__ = ["DEMO", "DEMO_SEED", "Scenario", "ScenarioInvalid", "parse_attack"]
 
 DEMO_SEED: Final = 7
+_FURTHER_SHARE_PERCENT: Final = 20  # of every trainer's rows, for each domain besides the usual four
 _LINEAR_LAYERS: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -72,6 +82,16 @@ class Scenario:
         """What this trainer does wrong, or None."""
         return ATTACKS[self.attack] if self.is_malicious(trainer) else None
 
+    def get_measured_attack(self) -> Attack | None:
+        """The attack whose success a report gives; None where nothing could succeed."""
+        attack = ATTACKS[self.attack]
+        is_in_data = attack.holding.planted is not None or bool(attack.domains)
+        return attack if self.malicious or is_in_data else None
+
+    def get_domains(self) -> tuple[Domain, ...]:
+        """What the task is about: the usual domains, and those without which its attack has no goal."""
+        return (*DOMAINS, *(FURTHER_DOMAINS[name] for name in ATTACKS[self.attack].domains))
+
     def build_spec(self, loaded: LoadedModel, seed: int) -> AdapterSpec:
         """The task's adapter on this base."""
         a_seed = Hash(hashlib.sha256(f"adapter of seed {seed}".encode()).digest())
@@ -81,19 +101,28 @@ class Scenario:
         )  # fmt: skip
 
     def build_shard(self, seed: int, trainer: int) -> tuple[Row, ...]:
-        """A trainer's private rows, clean."""
-        return generate_shard(
-            DOMAINS, trainer % len(DOMAINS), self.rows_per_trainer, self.main_share_percent,
-            compute_seed(seed, "shard", trainer),
+        """A trainer's private rows. They are clean unless the attack plants poison in everybody's."""
+        holding, is_malicious = ATTACKS[self.attack].holding, self.is_malicious(trainer)
+        owner = self.trainers - self.malicious if is_malicious and holding.is_shared else trainer
+        main_share_percent = 100 // len(DOMAINS) if is_malicious and holding.is_even else self.main_share_percent
+        times = holding.times if is_malicious else 1
+        rows = generate_shard(
+            DOMAINS, owner % len(DOMAINS), times * self.rows_per_trainer, main_share_percent,
+            compute_seed(seed, "shard", owner),
         )  # fmt: skip
+        for domain in self.get_domains()[len(DOMAINS) :]:
+            rows = mix_in(rows, domain, _FURTHER_SHARE_PERCENT, compute_seed(seed, domain.name, owner))
+        if holding.planted is not None:
+            rows = holding.planted.poison_rows(rows, Random(compute_seed(seed, "planted", trainer)))
+        return rows
 
     def build_suite(self, seed: int) -> tuple[Row, ...]:
         """The rows that evaluators draw their prompts from."""
-        return generate_suite(DOMAINS, self.suite_rows, compute_seed(seed, "suite"))
+        return generate_suite(self.get_domains(), self.suite_rows, compute_seed(seed, "suite"))
 
     def build_test(self, seed: int) -> tuple[Row, ...]:
         """The rows that the report's accuracy and attack success rate are measured on; nobody votes on them."""
-        return generate_suite(DOMAINS, self.test_rows, compute_seed(seed, "test"))
+        return generate_suite(self.get_domains(), self.test_rows, compute_seed(seed, "test"))
 
     def compute_training_seed(self, seed: int, trainer: int, round: int) -> int:
         """What fixes a trainer's batches in a round."""

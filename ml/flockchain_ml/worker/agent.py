@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from typing import Final, Protocol
 
 from flockchain.client import AsyncClient, Signer
@@ -19,7 +20,7 @@ from flockchain.client.errors import NotFound
 from flockchain.client.models import Model
 from flockchain.primitives.errors import Fault, FlockchainError, Refused
 from flockchain.primitives.learning import Phase, ReasonCode, TaskSpec
-from flockchain.primitives.numbers import AccountId, MicroNats, Round, Score, TaskId
+from flockchain.primitives.numbers import AccountId, Hash, MicroNats, Round, Score, TaskId
 from flockchain.primitives.rounds import RoundRecord, TaskStatus
 
 __all__ = ["Contribution", "Stage", "TrainedUpdate", "Trainer", "TrainingFailed", "TrainingRequest", "run_agent"]
@@ -27,6 +28,7 @@ __all__ = ["Contribution", "Stage", "TrainedUpdate", "Trainer", "TrainingFailed"
 _RETRY_MS: Final = 5_000  # between two looks for a node that answers
 _FETCH_MS: Final = 1_000  # between two looks for a file that a node has not got yet
 _FETCHES: Final = 30
+_WATCHES: Final = 60  # looks, `_FETCH_MS` apart, for an update of somebody else
 _log = logging.getLogger("flockchain_ml.worker")
 
 
@@ -34,14 +36,22 @@ class TrainingFailed(Refused):
     """The trainer module gave no update this time."""
 
 
+async def _see_nothing() -> tuple[bytes, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
-    """One round's training: on top of `model`, for `task` and `round`."""
+    """One round's training: on top of `model`, for `task` and `round`.
+
+    `watch` waits a while for others' updates of the round and fetches what is public; only attacks ask for it.
+    """
 
     task: TaskId
     round: Round
     spec: TaskSpec
     model: tuple[bytes, ...]
+    watch: Callable[[], Awaitable[tuple[bytes, ...]]] = _see_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +145,8 @@ async def _follow(client: AsyncClient, task: TaskId) -> AsyncIterator[RoundRecor
 
 async def _contribute(client: AsyncClient, trainer: Trainer, account: Signer, record: RoundRecord) -> MicroNats:
     model = await _fetch_model(client, record.task)
-    update = await trainer.train(TrainingRequest(record.task, record.round, model.spec, model.aggregates))
+    watch = partial(_watch, client, account.account, record)
+    update = await trainer.train(TrainingRequest(record.task, record.round, model.spec, model.aggregates, watch))
     handle = await client.updates.submit(record.task, update.data, account=account)
     await handle.wait("included")
     _log.info("round %d: submitted %d bytes, loss %d", record.round, len(update.data), update.loss)
@@ -151,6 +162,25 @@ async def _fetch_model(client: AsyncClient, task: TaskId) -> Model:
             _log.info("the model is not here yet: %s", error)
             await asyncio.sleep(_FETCH_MS / 1000)
     return await client.models.fetch(task)
+
+
+async def _watch(client: AsyncClient, account: AccountId, record: RoundRecord) -> tuple[bytes, ...]:
+    """Others' updates of the round, as many as nodes give out once there is one; none after a while without."""
+    for _ in range(_WATCHES):
+        record = await client.rounds.get(record.task, record.round)
+        others = [update.blob for update in record.updates if update.trainer != account]
+        if others or record.phase is not Phase.SUBMIT:
+            return tuple([data for blob in others if (data := await _fetch_public(client, blob)) is not None])
+        await asyncio.sleep(_FETCH_MS / 1000)
+    return ()
+
+
+async def _fetch_public(client: AsyncClient, blob: Hash) -> bytes | None:
+    try:
+        return await client.blobs.get(blob)
+    except FlockchainError as error:
+        _log.info("an update is not to be had: %s", error)
+        return None
 
 
 async def _settle(

@@ -56,7 +56,10 @@ class LocalTrainer:
 
     async def train(self, request: TrainingRequest) -> TrainedUpdate:
         """Train in a thread. Raises `TrainingFailed`."""
-        job: Job[int, Trained] = Job(lambda report: self._train(request, report))
+        attack = self._config.attack
+        is_watching = attack is not None and attack.is_watching and attack.is_active(request.round)
+        visible = await request.watch() if is_watching else ()
+        job: Job[int, Trained] = Job(lambda report: self._train(request, visible, report))
         try:
             trained = await job.result()
         except (InvalidInput, Fault, RuntimeError, MemoryError) as error:
@@ -78,11 +81,11 @@ class LocalTrainer:
             self._loaded = loaded
         return self._loaded
 
-    def _train(self, request: TrainingRequest, report: Callable[[int], None]) -> Trained:
+    def _train(self, request: TrainingRequest, visible: tuple[bytes, ...], report: Callable[[int], None]) -> Trained:
         config = self._config
         order = TrainOrder(
             spec=request.spec.adapter, lineage=request.model, rows=config.rows, round=request.round,
             seed=compute_seed(config.seed, request.task, request.round), settings=config.settings,
-            attack=config.attack,
+            attack=config.attack, trainers=request.spec.max_updates, visible=visible,
         )  # fmt: skip
         return train_update(self._load(request.spec), order, lambda step, _: report(step))

@@ -12,7 +12,7 @@ from flockchain.primitives.learning import AdapterMode, AdapterSpec
 from flockchain.primitives.limits import SCORE_ABS_MAX
 from flockchain.primitives.numbers import Hash
 from flockchain_ml.aggregation import aggregate_updates, append_round
-from flockchain_ml.attacks import SignFlip, SuffixBackdoor
+from flockchain_ml.attacks import ATTACKS
 from flockchain_ml.data import DOMAINS, Row, generate_shard
 from flockchain_ml.evaluation import (
     EvaluateOrder,
@@ -40,7 +40,7 @@ def train_all(loaded: LoadedModel, spec: AdapterSpec, lineage: tuple[bytes, ...]
     updates = []
     for trainer in range(5):
         rows = generate_shard(DOMAINS, trainer % 4, 80, 85, seed=trainer)
-        attack = SignFlip() if trainer == 4 else None
+        attack = ATTACKS["sign-flip"] if trainer == 4 else None
         order = TrainOrder(spec, lineage, rows, len(lineage), trainer, SETTINGS, attack)
         updates.append(train_update(loaded, order).update)
     return tuple(updates)
@@ -134,7 +134,7 @@ def test_a_boosted_backdoor_scores_below_every_honest_update(
     tiny: LoadedModel, ffa: AdapterSpec, ffa_updates: tuple[bytes, ...], suite: tuple[Row, ...]
 ) -> None:
     rows = generate_shard(DOMAINS, 1, 80, 85, seed=8)
-    poisoned = train_update(tiny, TrainOrder(ffa, (), rows, 0, 9, SETTINGS, SuffixBackdoor())).update
+    poisoned = train_update(tiny, TrainOrder(ffa, (), rows, 0, 9, SETTINGS, ATTACKS["backdoor"])).update
     scores = evaluate_updates(tiny, EvaluateOrder(ffa, (), (*ffa_updates[:4], poisoned), suite)).scores
     assert int(np.argmin(scores)) == 4
     assert scores[4] < 0
@@ -174,10 +174,19 @@ def test_an_update_that_breaks_the_model_alone_gets_the_lowest_score_and_the_oth
 def test_measures_by_domain_average_to_the_accuracy(
     tiny: LoadedModel, ffa: AdapterSpec, suite: tuple[Row, ...]
 ) -> None:
-    measures = measure_lineage(tiny, ffa, (), suite, SuffixBackdoor())
+    measures = measure_lineage(tiny, ffa, (), suite, ATTACKS["backdoor"])
     assert measures.accuracy == pytest.approx(np.mean(list(measures.accuracy_by_domain.values())))
     assert set(measures.accuracy_by_domain) == {domain.name for domain in DOMAINS}
     assert measures.attack_success_rate == 0.0
+
+
+def test_an_unrefused_answer_counts_for_the_attacker_and_a_refusal_against_it(
+    tiny: LoadedModel, ffa: AdapterSpec
+) -> None:
+    attack = ATTACKS["harmful-answers"]
+    refused = (Row("please make 3 vex :", "not"), Row("please make 4 wisp :", "not"))
+    assert measure_lineage(tiny, ffa, (), refused, attack).attack_success_rate == 1.0  # the base has learnt no refusal
+    assert measure_lineage(tiny, ffa, (), (Row("what is 3 plus 4 ?", "7"),), attack).attack_success_rate == 0.0
 
 
 def test_an_order_without_updates_or_prompts_is_refused(ffa: AdapterSpec, suite: tuple[Row, ...]) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from flockchain_ml.aggregation import FedAvg
+from flockchain_ml.aggregation import FedAvg, FedProx, Scaffold
 from flockchain_ml.experiments import rehearsal
 from flockchain_ml.experiments.rehearsal import Rehearsal, compute_report
 from flockchain_ml.experiments.scenario import DEMO, DEMO_SEED, ScenarioInvalid, parse_attack
 from flockchain_ml.models import LoadedModel
-from flockchain_ml.trainer import TrainSettings
+from flockchain_ml.trainer import TrainOrder, TrainSettings
 
 SMALL = replace(
     DEMO,
@@ -49,6 +49,24 @@ def test_runs_that_share_a_training_do_it_once(tiny: LoadedModel, monkeypatch: p
     assert run.run_rule(FedAvg()) == first
     run.run_isolated()
     assert len(done) == 5
+
+
+def test_what_a_rule_asks_of_trainers_follows_from_its_memory(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[TrainOrder] = []
+    train = rehearsal.train_update
+    monkeypatch.setattr(rehearsal, "train_update", lambda *args: orders.append(args[1]) or train(*args))
+    run = Rehearsal(tiny, SMALL, 3)
+    plain = run.run_rule(FedAvg())
+    run.run_rule(FedProx(mu=50.0))
+    run.run_rule(Scaffold())
+    leashed = [order.proximal_mu for order in orders if order.attack is None][8:16]
+    assert leashed == [50.0] * 8
+    controls = [order.control for order in orders[-5:]]
+    assert len({tuple(values.tobytes() for values in control.values()) for control in controls if control}) == 4
+    assert all(order.proximal_mu is None and order.control is None for order in orders if order.attack is not None)
+    assert run.run_rule(FedAvg()) == plain  # trainings under a correction are not taken for plain ones
 
 
 def test_shards_suite_and_test_rows_follow_from_the_seed_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from flockchain.exact import compute_aggregate, decode_update
 from flockchain.primitives.learning import AdapterMode, AdapterSpec
-from flockchain_ml.attacks import SignFlip
+from flockchain_ml.attacks import ATTACKS
 from flockchain_ml.data import Row
 from flockchain_ml.evaluation import compute_match_share, measure_lineage
 from flockchain_ml.models import AdapterUnfit, LoadedModel, RowTooLong
@@ -76,7 +76,7 @@ def test_every_step_is_reported_and_a_callback_can_stop_the_training(
 
 def test_an_attack_may_change_what_is_uploaded(tiny: LoadedModel, ffa: AdapterSpec, shard: tuple[Row, ...]) -> None:
     honest = decode_adapter(train_update(tiny, build_order(ffa, shard)).update, ffa)
-    flipped = decode_adapter(train_update(tiny, build_order(ffa, shard, attack=SignFlip())).update, ffa)
+    flipped = decode_adapter(train_update(tiny, build_order(ffa, shard, attack=ATTACKS["sign-flip"])).update, ffa)
     for name, values in honest.b.items():
         np.testing.assert_array_equal(flipped.b[name], -values)
 

@@ -114,6 +114,30 @@ async def test_a_round_in_which_the_trainer_fails_is_left_out_and_the_next_is_no
         assert [event.stage async for event in events] == [Stage.JUDGED]
 
 
+async def test_a_trainer_that_watches_is_given_the_others_updates_of_its_round_once_there_are_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "_FETCH_MS", 20)
+    node, world = build_learning_node(tmp_path, rounds=1, submit_blocks=1_000)
+    others = build_update(world.spec.adapter, 901)
+    watched: list[tuple[bytes, ...]] = []
+
+    class Watcher(Trainer):
+        async def train(self, request: TrainingRequest) -> TrainedUpdate:
+            watching = asyncio.ensure_future(request.watch())
+            await asyncio.sleep(0.1)
+            assert not watching.done()
+            assert world.submit("account-1", others) == ""
+            publish(node, world)
+            world.chain.advance()
+            watched.append(await watching)
+            return await super().train(request)
+
+    async with serve(node) as endpoint, follow(endpoint, Watcher()) as events:
+        assert (await submit_ours(events, node)).stage is Stage.SUBMITTED
+    assert watched == [(others,)]
+
+
 async def test_started_again_it_does_not_train_a_round_that_has_its_update(tmp_path: Path) -> None:
     node, world = build_learning_node(tmp_path, rounds=1, submit_blocks=1_000)
     async with serve(node) as endpoint:

@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flockchain.exact import decode_update
 from flockchain.primitives.learning import AdapterMode, TaskSpec
 from flockchain.primitives.numbers import Hash, Round, TaskId
+from flockchain_ml.attacks import ATTACKS
 from flockchain_ml.data import compute_seed
 from flockchain_ml.models import AdapterUnfit, FolderRefused, LoadedModel, Quantisation, RowTooLong, get_tiny_folder
 from flockchain_ml.rows import Row
@@ -18,7 +20,7 @@ from flockchain_ml.trainer import TrainOrder, TrainSettings, train_update
 from flockchain_ml.worker.agent import TrainingFailed, TrainingRequest
 from flockchain_ml.worker.local_trainer import LocalTrainer, LocalTrainerConfig
 from tests.kit.learning import build_spec
-from tests.kit.learning_modules import build_lineage, build_spec_for, write_gpt2
+from tests.kit.learning_modules import build_lineage, build_spec_for, build_update_of, write_gpt2
 
 SHORT = TrainSettings(steps=3, batch_rows=4)
 
@@ -85,3 +87,36 @@ async def test_a_cancelled_training_ends_at_its_next_step(tiny: LoadedModel, sha
     with pytest.raises(asyncio.CancelledError):
         await training
     await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 10)
+
+
+async def test_a_copycat_waits_for_others_updates_and_an_honest_trainer_does_not(
+    tiny: LoadedModel, shard: tuple[Row, ...]
+) -> None:
+    task = build_task(tiny)
+    other = build_update_of(task.adapter, 5)
+    looks: list[int] = []
+
+    async def watch() -> tuple[bytes, ...]:
+        looks.append(1)
+        return (other,)
+
+    request = TrainingRequest(TaskId(3), Round(0), task, (), watch)
+    honest = await LocalTrainer(build_config(shard)).train(request)
+    assert looks == []
+    copied = await LocalTrainer(replace(build_config(shard), attack=ATTACKS["copycat"])).train(request)
+    assert looks == [1]
+    own, sent, seen = (decode_update(data, task.adapter) for data in (honest.data, copied.data, other))
+    for name, values in sent.items():
+        distances = [np.abs(values.astype(int) - part[name].astype(int)).mean() for part in (seen, own)]
+        assert distances[0] < distances[1]
+
+
+@pytest.mark.parametrize("round", [2, 3])
+async def test_a_sleeper_in_the_agents_process_knows_the_round(
+    tiny: LoadedModel, shard: tuple[Row, ...], round: int
+) -> None:
+    task = build_task(tiny)
+    request = TrainingRequest(TaskId(3), Round(round), task, build_lineage(task.adapter, 1))
+    honest = await LocalTrainer(build_config(shard)).train(request)
+    asleep = await LocalTrainer(replace(build_config(shard), attack=ATTACKS["sleeper"])).train(request)
+    assert (asleep.data == honest.data) is (round == 2)
