@@ -378,12 +378,18 @@ class SyncCore:
 
 
 def _link(slot: _Slot, blocks: Sequence[Block]) -> bool:
-    """Append `blocks` to the span if they follow one another. Whether they follow our head is seen when it is there."""
+    """Append `blocks` to the span if they follow one another. Whether they follow our head is seen when it is there.
+
+    A span stays inside one epoch: its last block's validators are known where its first block begins.
+    """
     for block in blocks:
         block_hash = compute_block_hash(block.header)
         if slot.blocks:
             parent_hash, parent = slot.blocks[-1]
-            if block.header.parent != parent_hash or block.header.height != parent.header.height + 1:
+            header = block.header
+            if header.parent != parent_hash or header.height != parent.header.height + 1:
+                return False
+            if header.epoch != parent.header.epoch:
                 return False
         slot.blocks.append((block_hash, block))
         slot.size_bytes += 1024 + sum(map(len, block.extrinsics))

@@ -119,6 +119,14 @@ def test_blocks_that_do_not_link_are_blamed():
         _assert_blamed(core.on_blocks(PEER, blocks, certify(blocks[-1]), 1))
 
 
+def test_a_span_that_reaches_into_the_next_epoch_is_blamed_even_if_certified():
+    """Its certificate would be handed to a consensus core of the epoch before."""
+    beyond = [build_block(height=5, parent=HASHES[4], timestamp_ms=5, epoch=1)]
+    core = build_core()
+    ask(core)
+    _assert_blamed(core.on_blocks(PEER, [*CHAIN[1:5], *beyond], certify(beyond[0]), 1))
+
+
 def test_a_certified_chain_from_another_genesis_is_blamed():
     core = build_core()
     ask(core)
