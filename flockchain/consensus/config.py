@@ -43,7 +43,7 @@ class EpochContext:
     """One epoch: who votes, who leads (by `seed`), and between which blocks it lies.
 
     The anchor is the last block of the epoch before (or genesis): view 0 of this epoch, final from the start.
-    `my_index` is our place in `validators`, None for a node that only follows.
+    `my_index` is our place in `validators`, None for a node that only follows or whose key is not the one named there.
     """
 
     epoch: Epoch

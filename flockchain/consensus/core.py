@@ -393,12 +393,12 @@ class Core:
         self._presence.on_word(vote.signer)
         if vote.kind is VoteKind.NULLIFY and (vote.view < self._view or self.is_finished):
             self._answer(event.sender, vote.view)
+        is_strange = self._is_strange(vote.kind, vote.view, vote.block_hash, vote.signer)
+        if is_strange and not self._verifier.verify_vote(vote):
+            self._blame(event.sender, effects.BlameReason.BAD_VOTE)
+            return
+        self._heed_own(vote.kind, vote.view, vote.block_hash, vote.signer)
         if self._is_near(vote.view, VIEWS_AHEAD_MAX):
-            is_strange = self._is_strange(vote.kind, vote.view, vote.block_hash, vote.signer)
-            if is_strange and not self._verifier.verify_vote(vote):
-                self._blame(event.sender, effects.BlameReason.BAD_VOTE)
-                return
-            self._heed_own(vote.kind, vote.view, vote.block_hash, vote.signer)
             self._count(vote, event.sender, is_verified=is_strange)
 
     def _on_certificate(self, event: events.CertificateReceived) -> None:
@@ -443,8 +443,12 @@ class Core:
         self._emit(effects.SendOwnVotes(event.sender, votes, certificates))
 
     def _heed_own(self, kind: VoteKind, view: View, block_hash: Hash, *signers: int) -> None:
-        """R14. When our signature is on what we have no record of, then say so: verified, and not by us."""
+        """R14. When our signature is on what we have no record of, then sign no more, and say so.
+
+        At once: the same event may hold what R6 answers, and the host's word comes after it.
+        """
         if self._is_strange(kind, view, block_hash, *signers):
+            self._guard.is_muted = True
             self._emit(effects.OwnVoteHeard(kind, view, block_hash))
 
     def _is_strange(self, kind: VoteKind, view: View, block_hash: Hash, *signers: int) -> bool:

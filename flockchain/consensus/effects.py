@@ -161,7 +161,7 @@ class EnteredView:
 
 @dataclass(frozen=True, slots=True)
 class OwnVoteHeard:
-    """Our signature, valid, on something that our guard has no record of."""
+    """Our signature, valid, on something that our guard has no record of. Nothing is signed until `SigningAllowed`."""
 
     kind: VoteKind
     view: View

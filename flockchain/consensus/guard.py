@@ -191,6 +191,11 @@ class GuardState:
         suspect = () if self._suspect is None else (self._suspect,)
         return (FloorRecord(self.epoch, self.floor), *suspect, *held, *votes)
 
+    def _has(self, record: VoteRecord) -> bool:
+        """Whether this very vote is here: a rewritten journal can hold it before its own turn to be appended comes."""
+        held = self._votes.get((record.view, record.kind))
+        return held is not None and held.block_hash == record.block_hash
+
     def _restore(self, record: GuardRecord) -> None:
         if isinstance(record, SuspectRecord):
             self.apply_suspicion(record)
@@ -201,7 +206,7 @@ class GuardState:
             self._is_over = self._is_over or record.epoch > self.epoch
         elif isinstance(record, FloorRecord):
             self.apply_floor(record.view)
-        elif record.view > self.floor:
+        elif record.view > self.floor and not self._has(record):
             if any((record.view, excluding) in self._votes for excluding in _EXCLUDED_BY[record.kind]):
                 raise JournalContradiction("the vote journal holds votes that exclude each other", view=record.view)
             self._keep_vote(record)

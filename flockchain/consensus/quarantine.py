@@ -128,10 +128,10 @@ class Quarantine:
         is_enough = validators.has_quorum(own) or (seats <= heard and validators.has_quorum(heard | own))
         if not is_enough and self._rounds >= _ROUNDS:
             is_enough = _is_over_a_third(validators, heard)
-        if is_behind:
-            is_enough = False
         if self._rounds >= _ROUNDS_MAX:
             is_enough = is_enough or bool(self._answered)
+        elif is_behind:
+            is_enough = False
         self._is_listening = not is_enough
         return is_enough
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from flockchain.exact import AdapterFileError, compute_copied_index, decode_update
+from flockchain.exact import AdapterFileError, Originals, decode_update
 from flockchain.exact.adapter_file import Tensors
 from flockchain.primitives.learning import AdapterSpec, UpdateRecord, UpdateStatus
 
@@ -24,7 +24,7 @@ def compute_findings(
     MALFORMED: another size or digest than committed, or not the canonical bytes of the task's adapter. DUPLICATE: a
     copy or near copy (`exact.copies`) of an earlier candidate. `blobs` holds None for bytes that could not be had.
     """
-    candidates: list[Tensors] = []
+    originals = Originals(adapter)
     findings: list[UpdateStatus | None] = []
     for update, data in zip(updates, blobs, strict=True):
         tensors = None if data is None else _decode_committed(adapter, update, data)
@@ -32,11 +32,10 @@ def compute_findings(
             findings.append(UpdateStatus.UNAVAILABLE)
         elif tensors is None:
             findings.append(UpdateStatus.MALFORMED)
-        elif compute_copied_index(candidates, tensors) is not None:
+        elif originals.find_copied(tensors) is not None:
             findings.append(UpdateStatus.DUPLICATE)
         else:
             findings.append(None)
-            candidates.append(tensors)
     return tuple(findings)
 
 

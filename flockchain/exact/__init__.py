@@ -13,20 +13,24 @@ from flockchain.exact.adapter_file import (
     encode_update,
 )
 from flockchain.exact.aggregate import STACK_EXTRA_SCALE_BITS, AggregateError, compute_aggregate
-from flockchain.exact.copies import NEAR_COPY_RATIO, compute_copied_index
+from flockchain.exact.copies import NEAR_COPY_COSINE, Originals, compute_copied_index
 from flockchain.exact.initial import compute_a_scale_bits, compute_initial_a
+from flockchain.exact.products import compute_gram, compute_inner_product
 from flockchain.exact.rounding import divide_half_even
 
 __all__ = [
-    "NEAR_COPY_RATIO",
+    "NEAR_COPY_COSINE",
     "STACK_EXTRA_SCALE_BITS",
     "AdapterFileError",
     "AggregateError",
+    "Originals",
     "compute_a_scale_bits",
     "compute_aggregate",
     "compute_aggregate_bytes",
     "compute_copied_index",
+    "compute_gram",
     "compute_initial_a",
+    "compute_inner_product",
     "compute_update_bytes",
     "decode_aggregate",
     "decode_update",

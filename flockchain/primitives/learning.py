@@ -77,7 +77,7 @@ class UpdateStatus(IntEnum):
     ABSTAIN = 1  # my evaluator gave no score
     UNAVAILABLE = 2  # I could not get the bytes
     MALFORMED = 3  # objective: not canonical, wrong names, shapes, dtype or rank (exact tier)
-    DUPLICATE = 4  # objective: same bytes as an earlier update of the round (exact tier)
+    DUPLICATE = 4  # objective: changes the model as an earlier update of the round does, or nearly (exact tier)
 
 
 class ReasonCode(IntEnum):

@@ -23,6 +23,7 @@ from flockchain.runtime.executive import Executive
 from flockchain.runtime.flock import build_runtime
 from flockchain.runtime.genesis_config import GenesisConfig
 from flockchain.runtime.ledger import Ledger
+from flockchain.runtime.views import list_fixed_sets
 from flockchain.storage.archive import Archive
 from flockchain.storage.snapshot_shelf import MemoryShelf, SnapshotShelf
 from flockchain.storage.tree import StateTree
@@ -76,6 +77,7 @@ def assemble_replica(
     runtime = build_runtime(genesis, bls)
     genesis_hash = runtime.genesis_hash
     archive.initialise(genesis_hash, runtime.genesis_block, runtime.genesis_changes)
+    archive.keep_validator_sets(list_fixed_sets(archive.state))  # an installed state has sets that no block here fixed
     head = archive.get_head()
     block = archive.get_block(head.height) if head is not None else None
     invariant(block is not None, "an archive holds the block of its head")

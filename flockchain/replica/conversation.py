@@ -17,6 +17,7 @@ from flockchain.gossip.relay import RELAYED_KINDS
 from flockchain.primitives.codec import DecodeError
 from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.learning import AggregateVote, LearningItem
+from flockchain.primitives.limits import PROPOSALS_AHEAD_MAX
 from flockchain.primitives.numbers import ZERO_HASH, Epoch, NodeId
 from flockchain.replica import events
 from flockchain.replica.learning_desk import is_expected
@@ -43,6 +44,7 @@ class Conversation:
         self._replica = replica
         self._lookup = Lookup.open(replica.participant, replica.ledger)
         self._early: deque[core.Event] = deque(maxlen=_EARLY_MESSAGES_MAX)
+        self._early_proposals: deque[core.Event] = deque(maxlen=PROPOSALS_AHEAD_MAX)  # unverified, and whole blocks
         self._handed_over_ms: dict[NodeId, int] = {}
         self._told_ms = 0  # when our neighbours last heard who they are
         self._due: set[type] = set()  # kinds of ticks that are on their way
@@ -50,7 +52,7 @@ class Conversation:
     @property
     def early_count(self) -> int:
         """How many messages of the next epoch wait."""
-        return len(self._early)
+        return len(self._early) + len(self._early_proposals)
 
     def on_event(self, event: events.PeerConnected | events.PeerGone | events.MessageReceived) -> None:
         if isinstance(event, events.MessageReceived):
@@ -85,9 +87,10 @@ class Conversation:
 
     def replay_early(self) -> None:
         """The next epoch is open: hear what was said of it already."""
-        early, self._early = self._early, deque(maxlen=_EARLY_MESSAGES_MAX)
-        for event in early:
-            self._replica.tell_core(event)
+        for waiting in (self._early, self._early_proposals):
+            for event in waiting:
+                self._replica.tell_core(event)
+            waiting.clear()
 
     def _on_connected(self, peer: NodeId) -> None:
         replica = self._replica
@@ -160,9 +163,16 @@ class Conversation:
         if epoch == ours:
             self._replica.tell_core(event)
         elif epoch == ours + 1:
-            self._early.append(event)
+            self._keep_early(event)
         elif epoch < ours:
             self._hand_over(peer, epoch)
+
+    def _keep_early(self, event: core.Event) -> None:
+        """Votes and certificates, and a few proposals. Nobody here has asked for a block of an epoch to come."""
+        if isinstance(event, core.ProposalReceived):
+            self._early_proposals.append(event)
+        elif not isinstance(event, core.BlockReceived):
+            self._early.append(event)
 
     def _hand_over(self, peer: NodeId, epoch: Epoch) -> None:
         """`peer` is still in an epoch that is over: show it the finalization that ended it."""

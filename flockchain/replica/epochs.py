@@ -59,7 +59,7 @@ class Epochs:
     ) -> Core:
         """The core of `epoch`; `state` is finalized in it or is its anchor's. The guard goes on where it stood."""
         validators = self._views.get_validator_set(state, epoch)
-        my_index = validators.get_index_of(self._identity.account) if self._identity.keys else None
+        my_index = self._find_seat(validators)
         context = EpochContext(
             epoch=epoch,
             validators=validators,
@@ -72,3 +72,11 @@ class Epochs:
         guard = GuardState.restore(epoch, guard_records)
         guard.is_muted = is_muted
         return Core(self._config, context, guard, self._identity.keys if my_index is not None else None)
+
+    def _find_seat(self, validators: ValidatorSet) -> int | None:
+        """Our index, if the set names the key that we sign with: a seat with another key of ours is not ours to use."""
+        keys, index = self._identity.keys, validators.get_index_of(self._identity.account)
+        if keys is None or index is None:
+            return None
+        public_key = self._config.bls.get_public_key(keys.secret_key)
+        return index if validators.validators[index].consensus_key == public_key else None

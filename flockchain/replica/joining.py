@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flockchain.gossip import messages as wire
 from flockchain.light.client import LightClient, LightConfig
-from flockchain.light.light_block import LightBlock
+from flockchain.light.light_block import LightBlock, find_mismatch
 from flockchain.light.trust_store import TrustedHeader
 from flockchain.primitives.errors import invariant
 from flockchain.primitives.numbers import Epoch, Height, NodeId
@@ -105,11 +105,12 @@ class Joining:
         invariant(validators is not None, "the state knows its own epoch's validators", epoch=head.header.epoch)
         trusted, light_block = TrustedHeader(head.header, validators), None  # type: ignore[arg-type]
         epoch = epochs.compute_open_epoch(head.header.height)
-        if config.checkpoint is not None and config.checkpoint.height > head.header.height:
-            epoch = epochs.compute_epoch(config.checkpoint.height)
+        checkpoint = config.checkpoint
+        if checkpoint is not None and checkpoint.height > head.header.height:
+            epoch = epochs.compute_epoch(checkpoint.height)
         while most is None or epochs.compute_last_height(epoch) <= most:
             kept = lookup.find_light_block(epoch)
-            if kept is None:
+            if kept is None or not _is_next(trusted, kept, checkpoint):
                 break
             trusted, light_block = TrustedHeader(kept.header, kept.validators), kept
             epoch = Epoch(epoch + 1)
@@ -155,8 +156,26 @@ class Joining:
         )
 
 
+def _is_next(trusted: TrustedHeader, kept: LightBlock, checkpoint: snapshots.Checkpoint | None) -> bool:
+    """Whether an epoch's end, whose certificate was verified when it came, follows what is trusted now.
+
+    An earlier start may have followed another chain than the one that the operator has named since.
+    """
+    header = kept.header
+    if find_mismatch(kept) is not None:
+        return False
+    if checkpoint is not None and header.height == checkpoint.height:
+        return kept.block_hash == checkpoint.block_hash
+    is_same = header.epoch == trusted.header.epoch
+    named = trusted.header.validators_hash if is_same else trusted.header.next_validators_hash
+    return header.validators_hash == named
+
+
 def _find_installed(replica: Replica) -> Height | None:
-    """The head's height if a snapshot was put there and nothing was executed since."""
+    """The head's height if a snapshot was put there and nothing was executed since.
+
+    A snapshot of the first block skips nothing: it looks like that block alone.
+    """
     height = replica.ledger.finalized.header.height
-    is_bare = replica.participant.archive.get_first_height() >= height > 0
+    is_bare = replica.participant.archive.get_first_height() >= height > 1
     return height if is_bare else None

@@ -37,6 +37,7 @@ class OwnVotes:
             self._public_key = participant.bls.get_public_key(keys.secret_key)
         self._quarantine = Quarantine(config or QuarantineConfig(), participant.vote_records)
         self._askers: dict[NodeId, Epoch] = {}  # whose question the core has not answered yet
+        self._epoch = Epoch(0)  # that we ask about: open, or about to be
         self.records = tuple(participant.vote_records)  # of the guard at our start, and suspicions since
 
     @property
@@ -55,8 +56,8 @@ class OwnVotes:
 
     def on_epoch(self, epoch: Epoch) -> None:
         """An epoch is about to be opened."""
-        replica = self._replica
-        if self._quarantine.on_epoch(replica.answers.find_anchor_time(epoch)):
+        self._epoch = epoch
+        if self._quarantine.on_epoch(self._replica.answers.find_anchor_time(epoch)):
             self._ask()
 
     def start(self) -> None:
@@ -123,6 +124,8 @@ class OwnVotes:
     def _heed(self) -> None:
         if self._public_key is not None:
             self._write(self._quarantine.on_unknown_vote(self._replica.now_ms))
+        else:
+            self._replica.tell_core(core.SigningAllowed(is_allowed=True))
 
     def _write(self, record: SuspectRecord | None) -> None:
         if record is None:
@@ -153,7 +156,7 @@ class OwnVotes:
         replica.outbox.set_timer(ListenTick(), self._quarantine.round_ms)
 
     def _build_question(self) -> wire.OwnVotesRequest:
-        return wire.OwnVotesRequest(self._replica.participant.identity.account, self._replica.core.epoch)
+        return wire.OwnVotesRequest(self._replica.participant.identity.account, self._epoch)
 
     def _is_mine(self, vote: Vote) -> bool:
         participant = self._replica.participant

@@ -15,7 +15,7 @@ from flockchain.runtime.pallets.staking import SETS, Staking
 from flockchain.runtime.pallets.system import BlockMoment, System
 from flockchain.storage.overlay import StateReader
 
-__all__ = ["Views", "find_fixed_sets"]
+__all__ = ["Views", "find_fixed_sets", "list_fixed_sets"]
 
 
 class Views:
@@ -79,3 +79,8 @@ def find_fixed_sets(changes: Mapping[bytes, bytes | None]) -> dict[Epoch, bytes]
         for key, value in changes.items()
         if value is not None and key.startswith(SETS.prefix)
     }
+
+
+def list_fixed_sets(state: StateReader) -> dict[Epoch, bytes]:
+    """The encoded validator sets that a state knows: of its epoch, of later ones, and of some before."""
+    return find_fixed_sets(dict(state.scan(SETS.prefix)))

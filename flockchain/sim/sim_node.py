@@ -232,7 +232,7 @@ class SimNode:
         if tear is not None and type(effect) in _WRITES:
             if tear is not Tear.NOTHING:
                 self.world.trace(self, effect)  # it may be found at the next start
-            with suppress(PowerLossError):
+            with suppress(PowerLossError, Fault):  # a full disk takes nothing, torn or whole
                 _PERFORM[type(effect)](self, effect)
         self.crash()
         self.world.on_forgotten(self)  # what the world saw and what the disk holds may be one write apart

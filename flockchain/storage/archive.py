@@ -279,6 +279,13 @@ class Archive:
             puts[_VALIDATORS + U64.encode(header.epoch)] = VALIDATOR_SET.encode(validators)
         self._store.write(puts, sync=True)
 
+    def keep_validator_sets(self, sets: Mapping[Epoch, bytes]) -> None:
+        """Keep the encoded sets of these epochs for when the state forgets them; those that are kept already stay."""
+        puts: _Puts = {_VALIDATORS + U64.encode(epoch): encoded for epoch, encoded in sets.items()}
+        missing = {key: encoded for key, encoded in puts.items() if self._store.get(key) is None}
+        if missing:
+            self._store.write(missing, sync=True)
+
     def prune(self, below: Height, most: int) -> int:
         """Drop bodies, receipts, certificates and indexes of heights below `below`, at most `most` heights at once.
 

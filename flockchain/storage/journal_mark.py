@@ -38,10 +38,12 @@ class _Journal(Protocol):
 def find_suspicion(journal: _Journal, kept: JournalMark | None, *, has_chain: bool) -> str | None:
     """Why `journal` may lack records that were acknowledged, or None.
 
-    `kept` is the mark that came with the newest blocks, `has_chain` whether there are any beyond genesis.
+    `kept` is the mark that came with the newest blocks, `has_chain` whether there are any beyond genesis. A mark
+    without a chain is what an installation leaves whose chunks were lost.
     """
     if journal.is_new:
-        return "there is a chain in this folder but no journal of votes" if has_chain else None
+        is_lost = has_chain or kept is not None
+        return "there is, or was, a chain in this folder but no journal of votes" if is_lost else None
     if journal.is_copy:
         return "the journal of votes is a copy of the file that was written"
     if kept is None:

@@ -1,8 +1,9 @@
 """Puts a fetched snapshot into the store in place of what is there, in bounded batches.
 
 A mark goes first and is taken away last, in the batch that sets the head. So after a crash the store either has a
-chain or has the mark, and with the mark the installation begins again from the chunks on the shelf. Every chunk is
-proven once more on the way: what was fetched may have been damaged since.
+chain or has the mark, and with the mark the installation begins again from the chunks on the shelf. Every batch is
+synced: so many bytes do not go into one log, and a log that is full is not synced with the next. Every chunk is proven
+once more on the way: what was fetched may have been damaged since.
 
 Knows keys of the archive. Does not know peers, nor why a header is trusted.
 """
@@ -100,7 +101,7 @@ def _write_state(store: Store, shelf: SnapshotShelf, plan: InstallPlan) -> None:
     _clear(store)
     for index in range(plan.info.chunk_count):
         for batch in _split(_load(shelf, plan.info, index)):
-            store.write(batch, sync=False)
+            store.write(batch, sync=True)
     head = compute_head(plan.block.header, plan.info.block_hash)
     at, genesis_at = U64.encode(plan.info.height), U64.encode(0)
     store.write(
@@ -137,7 +138,7 @@ def _clear(store: Store) -> None:
     """Delete the chain that is there."""
     for prefix in _REPLACED:
         for batch in _split((key, None) for key, _ in store.scan(prefix)):
-            store.write(batch, sync=False)
+            store.write(batch, sync=True)
 
 
 def _split(puts: Iterator[tuple[bytes, bytes | None]]) -> Iterator[dict[bytes, bytes | None]]:

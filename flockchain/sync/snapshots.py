@@ -18,6 +18,7 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from flockchain.crypto.hashing import compute_extrinsics_root, compute_inherents_root, compute_learning_root
+from flockchain.crypto.voting import verify_certificate
 from flockchain.light.client import LightClient
 from flockchain.light.light_block import LightBlock, find_mismatch
 from flockchain.light.trust_store import TrustedHeader
@@ -149,6 +150,7 @@ class _Stage(IntEnum):
 
 
 _BLOCK_REQUEST: Final = -1  # among the numbers of chunks that are under way
+_FAILURES_MAX: Final = 3  # of one peer, until the search is given up
 
 
 @dataclass(slots=True)
@@ -158,6 +160,11 @@ class _Peer:
     not_before_ms: int = 0
     is_false: bool = False  # it sent what is not true
     deadlines: dict[int, int] = field(default_factory=dict)  # what is asked of it, and until when
+
+    @property
+    def is_trying(self) -> bool:
+        """Whether what it offers may be had from it: it has not lied, nor failed us too often."""
+        return not self.is_false and self.failures < _FAILURES_MAX
 
 
 class SnapshotCore:
@@ -223,7 +230,7 @@ class SnapshotCore:
     def on_offers(self, peer: NodeId, offers: Sequence[SnapshotInfo], now_ms: int) -> list[SnapshotEffect]:
         """`peer` names its snapshots."""
         state = self._peers.get(peer)
-        if state is None or not self.is_active:
+        if state is None or not self.is_active or state.offers is not None:
             return []
         state.offers = tuple(offer for offer in offers if offer.depth <= SNAPSHOT_DEPTH_MAX)
         return self._advance(now_ms)
@@ -313,7 +320,7 @@ class SnapshotCore:
             return []
         holders: dict[SnapshotInfo, int] = {}
         for state in self._peers.values():
-            for offer in set(state.offers or ()) if not state.is_false else ():
+            for offer in set(state.offers or ()) if state.is_trying else ():
                 holders[offer] = holders.get(offer, 0) + 1
         useful = [info for info in holders if info.height >= self._least_height and info not in self._false]
         useful = [info for info in useful if info.height > self._client.trusted.header.height] or [
@@ -383,7 +390,10 @@ class SnapshotCore:
         if checkpoint is not None:
             if light_block.block_hash != checkpoint.block_hash or find_mismatch(light_block) is not None:
                 return "a light block is not the trusted checkpoint"
-            self._client = LightClient(self._client.config, TrustedHeader(header, light_block.validators))
+            config, validators = self._client.config, light_block.validators
+            if not verify_certificate(config.bls, config.genesis_hash, validators, light_block.certificate):
+                return "the trusted checkpoint's certificate does not hold"  # it is kept, and served to others
+            self._client = LightClient(config, TrustedHeader(header, validators))
         else:
             try:
                 self._client.verify(light_block, now_ms)
@@ -437,8 +447,8 @@ class SnapshotCore:
     # Peers
 
     def _find_holders(self) -> list[NodeId]:
-        """Who has the target and has not lied."""
-        found = (peer for peer, it in self._peers.items() if not it.is_false and self._target in (it.offers or ()))
+        """Who has the target and gives what it has."""
+        found = (peer for peer, it in self._peers.items() if it.is_trying and self._target in (it.offers or ()))
         return sorted(found)
 
     def _find_ready(self, now_ms: int, most: int) -> NodeId | None:
@@ -460,15 +470,10 @@ class SnapshotCore:
     def _back_off(self, state: _Peer, now_ms: int) -> None:
         state.failures += 1
         state.not_before_ms = now_ms + self._config.backoff_ms
-        if state.failures >= _FAILURES_MAX and state.offers is not None:
-            state.offers = ()  # it may have what it offers; we do not get it from there
 
     def _require_target(self) -> SnapshotInfo:
         invariant(self._target is not None, "a snapshot was chosen")
         return self._target  # type: ignore[return-value]
-
-
-_FAILURES_MAX: Final = 3
 
 
 def _is_true(target: SnapshotInfo, index: int, data: bytes) -> bool:

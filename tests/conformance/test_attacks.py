@@ -117,7 +117,7 @@ def test_the_exact_tier_accepts_its_updates_and_the_same_order_gives_the_same_on
     round = next(round for round in ROUNDS if attack.is_active(round))
     order = TrainOrder(spec, (), rows, round, 5, SHORT, attack, trainers=8, visible=(other,))
     update = train_update(tiny, order).update
-    assert compute_copied_index([decode_update(other, spec)], decode_update(update, spec)) is None
+    assert compute_copied_index(spec, [decode_update(other, spec)], decode_update(update, spec)) is None
     assert train_update(tiny, order).update == update
     honest = train_update(tiny, TrainOrder(spec, (), rows, round, 5, SHORT)).update
     assert (update == honest) is (attack.holding.planted is not None)

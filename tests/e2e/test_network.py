@@ -194,9 +194,8 @@ def has_proposed_and_signed(network: Network, account: AccountId, since_epoch: i
     has_led = has_voted = False
     for height in range(since_epoch * EPOCH_BLOCKS + 1, now.height + 1):
         has_led = has_led or chain.get_block(height).header.proposer == account
-        proof = chain.get_header_proof(height)
-        epoch = proof.headers[0].epoch
-        if proof.certificate is not None and is_member(network, account, epoch):
-            members = [member.account for member in chain.get_validator_set(epoch).validators]
-            has_voted = has_voted or members.index(account) in decode_bitmap(proof.certificate.signers)
+        certified = chain.get_header_proof(height).light_block
+        members = [member.account for member in certified.validators.validators]
+        if account in members:
+            has_voted = has_voted or members.index(account) in decode_bitmap(certified.certificate.signers)
     return has_led and has_voted

@@ -73,7 +73,7 @@ class Node:
             fx.BlamePeer: self.perform_blame_peer,
             fx.ReportEvidence: self.perform_report_evidence,
             fx.EnteredView: lambda effect: None,
-            fx.OwnVoteHeard: lambda effect: None,
+            fx.OwnVoteHeard: lambda effect: self.later(0, ev.SigningAllowed(is_allowed=True)),  # heedless
             fx.SendOwnVotes: lambda effect: None,
             fx.Journal: self.perform_journal,
             fx.BroadcastVote: self.perform_broadcast_vote,

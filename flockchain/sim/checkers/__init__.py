@@ -12,6 +12,7 @@ from flockchain.sim.checkers.certified_models import CertifiedModels
 from flockchain.sim.checkers.checker import Checker, Violation
 from flockchain.sim.checkers.exposure import Exposure
 from flockchain.sim.checkers.heights import Heights
+from flockchain.sim.checkers.installs import Installs
 from flockchain.sim.checkers.invariants import Invariants
 from flockchain.sim.checkers.issuance import Issuance
 from flockchain.sim.checkers.items import Items
@@ -33,4 +34,5 @@ __all__ = ["CHECKERS", "Checker", "Violation"]
 CHECKERS: Final[tuple[Callable[[], Checker], ...]] = (
     Agreement, OneVote, OneWord, Certificates, Ancestry, Leaders, Outcomes, Heights, Persistence, CertifiedModels,
     Items, Verdicts, Rounds, Slashing, Exposure, Unbonding, Issuance, Invariants, Once, Queues, Replay,
+    Installs,
 )  # fmt: skip

@@ -16,8 +16,9 @@ __all__ = ["COPYCAT", "Copy"]
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """`jitter`: the noise in parts of a copied tensor's root mean square; .17 or less is a near copy to the exact tier.
+    """`jitter`: the noise in parts of a copied tensor's root mean square.
 
+    To the exact tier .17 or less (FFA), or .12 or less (STACK, where A and B are noisy), is a near copy still.
     Where nobody has uploaded yet it sends what it trained.
     """
 

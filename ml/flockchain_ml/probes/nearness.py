@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import ClassVar
 
+from flockchain.exact import compute_inner_product
 from flockchain_ml.probes.probe import PARTS, IntegerTensors
-from flockchain_ml.probes.products import compute_inner_product, list_modules
+from flockchain_ml.probes.products import list_modules
 
 __all__ = ["Nearness"]
 

@@ -129,7 +129,7 @@ def test_votes_and_proposals_far_ahead_are_dropped_unread(room: Room, book: Play
     assert isinstance(backend, FastBls)
     checks = backend.checks
     for view in (1 + VIEWS_AHEAD_MAX + 1, U64_MAX):
-        for signer in range(4):
+        for signer in get_others(book):
             book.tell(ev.VoteReceived(room.sign(NULLIFY, view, ZERO_HASH, signer), PEER))
     far = 1 + PROPOSALS_AHEAD_MAX + 1
     assert book.see(room.propose(far, room.build_block(far))) == []

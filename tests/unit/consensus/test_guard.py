@@ -73,6 +73,25 @@ def test_a_journal_that_contradicts_itself_stops_the_node() -> None:
         GuardState.restore(EPOCH, records)
 
 
+@pytest.mark.parametrize("kind", VoteKind)
+def test_a_vote_that_is_written_twice_is_one_vote(kind: VoteKind) -> None:
+    """A journal is rewritten with all that the guard knows, also with votes whose own turn to be written comes next."""
+    guard = GuardState(EPOCH)
+    journal = [build_record(kind, 5)]
+    guard.apply_vote(journal[0])
+    if kind is NOTARIZE:
+        journal.append(build_record(NULLIFY, 5))
+        guard.apply_vote(journal[1])
+    restored = GuardState.restore(EPOCH, map(GUARD_RECORD.encode, (*guard.get_live_records(), *journal)))
+    assert [(vote.kind, vote.block_hash) for vote in restored.get_votes()] == [
+        (vote.kind, vote.block_hash) for vote in guard.get_votes()
+    ]
+    assert restored.get_blocks() == guard.get_blocks()
+    other = GUARD_RECORD.encode(build_record(NOTARIZE, 5, b"c" * 32))
+    with pytest.raises(JournalContradiction):
+        GuardState.restore(EPOCH, [GUARD_RECORD.encode(build_record(NOTARIZE, 5)), other])
+
+
 def test_below_the_floor_nothing_is_signed_though_the_votes_are_forgotten() -> None:
     guard = GuardState(EPOCH)
     guard.apply_vote(build_record(NOTARIZE, 5))

@@ -71,6 +71,14 @@ def test_whoever_seems_to_be_behind_waits_longer_but_not_for_ever() -> None:
     assert listen(build(), [1, 2, 3], rounds=40, is_behind=True)
 
 
+def test_a_boast_does_not_keep_one_that_is_a_quorum_alone_silent_for_ever() -> None:
+    alone, quarantine = ValidatorSet(Epoch(0), SET.validators[:1]), build()
+    for _ in range(40):
+        assert not quarantine.end_if_heard(alone, ME, PEERS[1:], is_behind=True)
+        quarantine.on_round()
+    assert quarantine.end_if_heard(alone, ME, PEERS[1:], is_behind=True)
+
+
 def test_an_answer_counts_once_and_only_while_it_is_waited_for() -> None:
     quarantine = build()
     assert quarantine.on_answer(PEERS[1])

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from flockchain.duties import compute_findings
-from flockchain.exact import decode_update, encode_update
-from flockchain.primitives.learning import UpdateRecord, UpdateStatus
+from flockchain.exact import compute_initial_a, decode_update, encode_update
+from flockchain.primitives.learning import AdapterMode, UpdateRecord, UpdateStatus
 from flockchain.primitives.numbers import AccountId, Balance, Hash
 from tests.kit.learning import build_adapter, build_update
 
@@ -54,6 +54,16 @@ def test_copies_and_near_copies_are_duplicates_of_the_first() -> None:
     near = encode_update({name: tensor + np.int16(1) for name, tensor in decode_update(data, ADAPTER).items()}, ADAPTER)
     assert find(data, build_update(ADAPTER, 2), near, data) == (None, None, DUPLICATE, DUPLICATE)
     assert find(near, data) == (None, DUPLICATE)
+
+
+def test_stacked_updates_are_duplicates_by_their_products_and_not_by_the_start_that_they_share() -> None:
+    adapter = build_adapter(AdapterMode.STACK)
+    start = {name: tensor >> 3 for name, tensor in compute_initial_a(adapter).items()}
+    trained = [decode_update(build_update(adapter, seed), adapter) for seed in (1, 2)]
+    first, second = ({name: start.get(name, tensor // 90) for name, tensor in part.items()} for part in trained)
+    turned = {name: -tensor for name, tensor in first.items()}  # the same product
+    blobs = [encode_update(part, adapter) for part in (first, second, turned)]
+    assert compute_findings(adapter, [commit_to(data) for data in blobs], blobs) == (None, None, DUPLICATE)
 
 
 def test_a_missing_or_malformed_original_makes_no_duplicates() -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flockchain.exact import compute_inner_product
 from flockchain_ml.defences import SUSPECT_WEIGHT, AdvisoryProbe, RoundView, Submission, ViewInvalid, find_suspects
 from flockchain_ml.probes import (
     PARTS,
@@ -33,7 +34,7 @@ from flockchain_ml.probes import (
 )
 from flockchain_ml.probes.fitting import fit_integer_probe
 from flockchain_ml.probes.integer_probe import MARGIN_ABS_MAX, STATISTIC_ABS_MAX, STATISTICS_MAX, WEIGHT_ABS_MAX
-from flockchain_ml.probes.products import compute_inner_product, compute_squared_norm, compute_traces
+from flockchain_ml.probes.products import compute_squared_norm, compute_traces
 from flockchain_ml.probes.versions import LATEST, VERSIONS
 
 INT16 = st.integers(-32768, 32767)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flockchain.exact import compute_aggregate, decode_update
+from flockchain.exact import compute_aggregate, compute_copied_index, decode_update
 from flockchain.primitives.learning import AdapterMode, AdapterSpec
 from flockchain_ml.attacks import ATTACKS
-from flockchain_ml.data import Row
+from flockchain_ml.data import DOMAINS, Row, generate_shard
 from flockchain_ml.evaluation import compute_match_share, measure_lineage
 from flockchain_ml.models import AdapterUnfit, LoadedModel, RowTooLong
 from flockchain_ml.tensors import OutOfRange, decode_adapter
@@ -36,6 +36,19 @@ def test_the_same_order_gives_the_same_bytes_and_another_seed_others(
         for module in spec.modules
         for matrix in (("A", "B") if spec.mode is AdapterMode.STACK else ("B",))
     }
+
+
+@pytest.mark.parametrize("mode", ["ffa", "stack"])
+@pytest.mark.parametrize("rate", [2e-4, 6e-3])
+def test_honest_trainers_are_no_copies_of_one_another_after_few_small_steps(
+    mode: str, rate: float, tiny: LoadedModel, request: pytest.FixtureRequest
+) -> None:
+    spec = request.getfixturevalue(mode)
+    settings = TrainSettings(steps=5, batch_rows=8, learning_rate=rate)
+    shards = [generate_shard(DOMAINS, 2, 60, 85, seed=seed) for seed in (11, 11, 12)]  # two have the same rows
+    orders = [build_order(spec, rows, seed=seed, settings=settings) for seed, rows in enumerate(shards)]
+    updates = [decode_update(train_update(tiny, order).update, spec) for order in orders]
+    assert all(compute_copied_index(spec, updates[:at], updates[at]) is None for at in range(3))
 
 
 @pytest.mark.parametrize("mode", ["ffa", "stack"])

@@ -20,7 +20,7 @@ from flockchain.storage.archive import Archive
 from flockchain.storage.memory_store import MemoryStore
 from flockchain.storage.snapshot_install import install_snapshot
 from flockchain.storage.snapshot_shelf import MemoryShelf
-from flockchain.sync import RetentionConfig, SnapshotConfig
+from flockchain.sync import Checkpoint, RetentionConfig, SnapshotConfig
 from tests.kit.long_chains import LongChain, build_long_genesis
 
 EPOCH_BLOCKS = 4
@@ -206,5 +206,51 @@ def test_what_is_pruned_is_asked_of_nobody_and_a_snapshot_is_taken_instead(serve
     server = Node(genesis, SERVER, Habits(BY_BLOCKS, offered=shelf), store.freeze())
     server.archive.prune(Height(30), 100)
     pair = Pair(server, build_joiner(served, SnapshotConfig(lag_blocks=10_000)))  # near enough for blocks
+    pair.run_until_level()
+    assert pair.installs == 1
+
+
+def test_a_node_that_joined_serves_the_epochs_after_its_snapshot_when_the_state_forgot_them():
+    """The blocks that fixed their validators never came here: only the installed state had them."""
+    length = 60
+    genesis = build_long_genesis(length, epoch_blocks=EPOCH_BLOCKS)
+    store, shelf = MemoryStore(), MemoryShelf()
+    LongChain(genesis, Archive(store), shelf, retention=RetentionConfig(snapshot_blocks=32)).grow(length)
+    pair = Pair(
+        Node(genesis, SERVER, Habits(BY_BLOCKS, offered=shelf), store),
+        Node(genesis, JOINER, Habits(BY_STATE, fetched=MemoryShelf())),
+    )
+    pair.run_until_level()
+    joiner, server = pair.nodes[JOINER], pair.nodes[SERVER]
+    request = wire.LightBlocksRequest(Epoch(0), 64)
+    (reply,) = joiner.hear(request, pair.now_ms, SERVER)
+    assert pair.installs == 1
+    assert [it.header.height for it in reply.light_blocks] == list(range(EPOCH_BLOCKS, length + 1, EPOCH_BLOCKS))
+    assert [reply] == server.hear(request, pair.now_ms)
+
+
+def test_a_checkpoint_counts_more_than_what_an_earlier_start_had_followed(served):
+    server = build_server(served)
+    (reply,) = server.hear(wire.LightBlocksRequest(Epoch(7), 1), served[0].timestamp_ms)
+    (true,) = reply.light_blocks
+    checkpoint = Checkpoint(true.header.height, true.block_hash)
+    joiner = build_joiner(served, replace(BY_STATE, checkpoint=checkpoint))
+    other = replace(true.header, timestamp_ms=true.header.timestamp_ms + 1)
+    certificate = replace(true.certificate, block_hash=compute_block_hash(other))
+    joiner.archive.put_epoch_ends([(other, certificate, true.validators)])
+    pair = Pair(server, joiner)
+    pair.run_until_level()
+    assert pair.installs == 1
+
+
+def test_a_node_with_one_block_joins_by_a_snapshot_like_an_empty_one(served):
+    server, joiner = build_server(served), build_joiner(served, BY_STATE)
+    request = wire.BlocksRequest(Height(1), 1)
+    (reply,) = server.hear(request, served[0].timestamp_ms)
+    executed = joiner.replica.ledger.execute(reply.blocks[0])
+    path = tuple(joiner.replica.ledger.finalize(executed.block_hash))
+    joiner.archive.commit(out.CommitBlocks(path, reply.certificate).build_commits(), reply.certificate)
+    joiner.boot(served[0].timestamp_ms)
+    pair = Pair(server, joiner)
     pair.run_until_level()
     assert pair.installs == 1

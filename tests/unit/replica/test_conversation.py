@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from flockchain.crypto.hashing import sha256 as compute_digest
 from flockchain.gossip import messages as wire
+from flockchain.primitives.limits import PROPOSALS_AHEAD_MAX
+from flockchain.primitives.numbers import ZERO_HASH, Epoch, View
+from flockchain.primitives.vote import BLS_SIGNATURE_BYTES, Proposal, Vote, VoteKind
+from flockchain.replica import events
 from flockchain.replica.effects import ReplicaEffect, SendMessage
 from flockchain.sim.checkers import Checker, Violation
 from flockchain.sim.plan import build_calm_plan
@@ -59,3 +64,18 @@ def test_in_a_full_mesh_nothing_is_relayed() -> None:
         assert len(relay.peers) == NODES - 1
         for sender in relay.peers:
             assert relay.on_received(sender, compute_digest(sender), world.now_ms) == ()
+
+
+def test_blocks_of_the_next_epoch_wait_in_small_number_and_votes_beside_them() -> None:
+    world, _ = start()
+    node, peer = world.nodes[0], world.nodes[1].node_id
+    assert node.replica is not None
+    head = node.replica.ledger.finalized.block
+    block = replace(head, header=replace(head.header, epoch=Epoch(node.replica.core.epoch + 1)))
+    vote = Vote(VoteKind.NULLIFY, block.header.epoch, View(1), ZERO_HASH, 0, bytes(BLS_SIGNATURE_BYTES))
+    messages: list[wire.PeerMessage] = [wire.VoteMessage(vote)]
+    messages += [wire.ProposalMessage(Proposal(View(view), View(0), block, vote.signature)) for view in range(1, 300)]
+    messages += [wire.BlockReply(block)]
+    for message in messages:
+        node.replica.on_event(events.MessageReceived(peer, wire.encode_message(message)), world.now_ms)
+    assert node.replica.conversation.early_count == 1 + PROPOSALS_AHEAD_MAX

@@ -179,6 +179,28 @@ def test_after_a_crash_at_any_write_there_is_the_old_chain_or_the_new_one(world,
     assert_joined(world, store)
 
 
+class ForgetfulStore(MemoryStore):
+    """When the power fails only `disk` is left: what was synced. An earlier write may be lost, it is another file."""
+
+    __slots__ = ("disk",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.disk = MemoryStore()
+
+    def write(self, puts: Mapping[bytes, bytes | None], *, sync: bool) -> None:
+        super().write(puts, sync=sync)
+        if sync:
+            self.disk.write(puts, sync=sync)
+
+
+def test_a_head_on_disk_means_that_the_whole_state_is_on_disk(world):
+    store = ForgetfulStore()
+    start_chain(world, store, 6)
+    assert install_snapshot(store, world.fill_shelf(), world.plan)
+    assert_joined(world, store.disk)
+
+
 def test_a_marked_store_whose_chunks_are_gone_begins_at_genesis_again(world):
     store = CrashingStore()
     start_chain(world, store)

@@ -391,3 +391,36 @@ def test_a_chain_without_the_checkpoint_is_blamed():
     assert play.installed is None
     assert play.blamed == [A, B]
     assert play.gave_up
+
+
+def test_a_checkpoint_with_a_certificate_that_does_not_hold_is_blamed_and_never_kept():
+    good = get_chain().get_light_block(3)
+    play = Play(replace(CONFIG, checkpoint=Checkpoint(good.header.height, good.block_hash)))
+    forged = replace(good, certificate=replace(good.certificate, signature=bytes(96)))
+
+    def answer(effect):
+        if isinstance(effect, AskEpochEnds) and effect.peer == A:
+            return play.core.on_epoch_ends(A, [forged], play.now_ms)
+        return None
+
+    play.follow(play.begin(A, B), answer).assert_installed(A)
+    assert play.kept_ends == [good]
+
+
+@pytest.mark.parametrize("is_insisting", [False, True])
+def test_a_higher_snapshot_that_nobody_delivers_does_not_keep_a_node_from_joining(is_insisting):
+    play = Play()
+    boast = replace(play.chain.info, height=Height(10**6), block_hash=Hash(b"\7" * 32))
+
+    def answer(effect):
+        if effect.peer != B or isinstance(effect, AskBlock | AskChunk):
+            return None
+        if isinstance(effect, AskSnapshots) or is_insisting:
+            return play.core.on_offers(B, (boast,), play.now_ms)
+        return []
+
+    play.follow(play.begin(A, B), answer)
+    for _ in range(12):
+        if play.installed is None:
+            play.follow(play.wait(CONFIG.request_timeout_ms), answer)
+    play.assert_installed()

@@ -62,7 +62,7 @@ def test_a_copycat_sends_another_trainers_update_changed_just_enough() -> None:
         for jitter, copied in ((0.25, None), (0.05, 0)):
             scene = build_scene(spec=spec, visible=(visible,))
             sent = decode_update(encode_adapter(Copy(jitter).poison_update(own, scene), spec), spec)
-            assert compute_copied_index([original], sent) == copied
+            assert compute_copied_index(spec, [original], sent) == copied
             flat, wanted = (np.concatenate([part[name].ravel() for name in sorted(part)]) for part in (sent, original))
             cosine = np.dot(flat / np.linalg.norm(flat), wanted / np.linalg.norm(wanted))
             assert cosine > 0.9
