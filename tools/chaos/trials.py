@@ -20,6 +20,7 @@ from tools.chaos.verdict import Votes, check_chain, compute_percentile, read_fin
 __all__ = ["Say", "judge", "run_kills", "run_loss", "run_partition"]
 
 Say = Callable[[str], None]
+_IN_FLIGHT_S = 3.0
 _PROGRESS_S = 120.0  # without a block for so long, a network has stopped
 _TOGETHER = (1, 1, 1, 1, 1, 1, 2, 2, 2, 4)  # how many are killed at a time
 _LEAD_MAX = 3  # kills by which one validator may be ahead of another
@@ -43,13 +44,16 @@ def run_loss(network: ChaosNetwork, loss_percent: int, healthy_s: float, lossy_s
 
 
 def run_partition(network: ChaosNetwork, seconds: float, say: Say) -> dict[str, Any]:
-    """Two and two for `seconds`, in which nothing may become final; then how long until something does everywhere."""
+    """Two and two for `seconds`, in which nothing may become final; then how long until something does everywhere.
+
+    What was on its way when the network fell apart may still become final in the first `_IN_FLIGHT_S`.
+    """
     names = network.names
     half = len(names) // 2
     network.fabric.apply(Faults(groups=(names[:half], names[half:])))
-    _pass_time(network, 1.0)
+    _pass_time(network, _IN_FLIGHT_S)
     before = network.get_greatest()
-    _pass_time(network, seconds - 1.0)
+    _pass_time(network, seconds - _IN_FLIGHT_S)
     height = network.get_greatest()
     network.fabric.apply(HEALTHY)
     first_s = network.wait_until(lambda: network.get_greatest() > height, "the healed network goes on", _PROGRESS_S)
