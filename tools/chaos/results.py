@@ -46,7 +46,7 @@ def _render_loss(loss: dict[str, Any]) -> list[str]:
     ]
     return [
         f"## {loss['loss_percent']} % of all packets lost", "",
-        f"Over {loss['seconds']:.0f} s each. Counted in between: {loss['frames']}.", "",
+        f"Over {loss['seconds']:.0f} s each. Frames while packets were lost: {loss['frames']}.", "",
         "| loss | blocks a minute | longest time without a block, s | transfers final a second |",
         "|---|---|---|---|", *rows, "",
     ]  # fmt: skip

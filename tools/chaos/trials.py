@@ -30,15 +30,16 @@ _STRIKES_AGAIN_S = 2.0
 
 def run_loss(network: ChaosNetwork, loss_percent: int, healthy_s: float, lossy_s: float, say: Say) -> dict[str, Any]:
     """Finality without loss for `healthy_s`, then with it for `lossy_s`."""
-    rates = {}
+    rates, before = {}, {}
     for percent, seconds in ((0, healthy_s), (loss_percent, lossy_s)):
-        network.fabric.apply(Faults(loss_permille=10 * percent))
+        before = network.fabric.apply(Faults(loss_permille=10 * percent))
         begun_ms = time.time_ns() // 1_000_000
         _pass_time(network, seconds)
         ended_ms = time.time_ns() // 1_000_000
         rates[percent] = _measure(network, begun_ms, ended_ms)
         say(f"{percent} % loss for {seconds:.0f} s: {rates[percent]}")
-    counts = network.fabric.apply(HEALTHY)
+    after = network.fabric.apply(HEALTHY)
+    counts = {kind: after[kind] - before[kind] for kind in after}  # while packets were lost
     return {"loss_percent": loss_percent, "seconds": lossy_s, "healthy": rates[0], "lossy": rates[loss_percent],
             "frames": counts}  # fmt: skip
 
