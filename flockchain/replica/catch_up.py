@@ -20,6 +20,7 @@ from flockchain.primitives.vote import Certificate
 from flockchain.replica.joining import Joining
 from flockchain.replica.ticks import ApplyTick
 from flockchain.replica.upkeep import compute_upkeep
+from flockchain.runtime.ledger import FinalBlockNotExecuted, WrongStateRoot
 from flockchain.sync import core as sync
 
 if TYPE_CHECKING:
@@ -104,6 +105,10 @@ class CatchUp:
             return
         try:
             self._execute_slice(applying)
+        except WrongStateRoot as error:  # certified header, its own body: what differs is how we execute it
+            raise FinalBlockNotExecuted(
+                "this node's execution gives another state than the network's: is it an old release?", **error.values
+            ) from error
         except (InvalidInput, Refused) as error:
             self._applying = None
             self._perform(self._core.on_apply_failed(applying.effect.peer, str(error), self._replica.now_ms))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from flockchain.crypto.hashing import compute_block_hash
 from flockchain.primitives.block import Block, Header
-from flockchain.primitives.errors import InvalidInput, Refused, invariant
+from flockchain.primitives.errors import Fault, InvalidInput, Refused, invariant
 from flockchain.primitives.numbers import Hash
 from flockchain.runtime.execution import BLOCK_OUTCOME
 from flockchain.runtime.executive import BlockDraft, BlockOutcome, Executive
@@ -21,9 +21,13 @@ from flockchain.runtime.extrinsics import CheckedExtrinsic
 from flockchain.storage.overlay import Overlay, StateReader
 from flockchain.storage.tree import StateTree
 
-__all__ = ["ExecutedBlock", "Ledger", "UnknownParent", "WrongBody", "WrongStateRoot"]
+__all__ = ["ExecutedBlock", "FinalBlockNotExecuted", "Ledger", "UnknownParent", "WrongBody", "WrongStateRoot"]
 
 Changes = dict[bytes, bytes | None]
+
+
+class FinalBlockNotExecuted(Fault):
+    """A quorum finalized a block that is on no branch executed here."""
 
 
 class UnknownParent(Refused):
@@ -171,8 +175,17 @@ class Ledger:
         return block
 
     def finalize(self, block_hash: Hash) -> list[ExecutedBlock]:
-        """Make `block_hash` final. Returns it and its ancestors above the old head, oldest first, to be committed."""
-        path = self.get_path(block_hash)
+        """Make `block_hash` final. Returns it and its ancestors above the old head, oldest first, to be committed.
+
+        Raises `FinalBlockNotExecuted`: the network and this node do not compute the same, and this node stops.
+        """
+        try:
+            path = self.get_path(block_hash)
+        except UnknownParent as error:
+            raise FinalBlockNotExecuted(
+                "the network finalized a block that this node's own execution refused: is it an old release?",
+                block=block_hash,
+            ) from error
         if not path:
             return []
         self._finalized = path[-1]

@@ -32,7 +32,7 @@ STREAMS = 40
 CALL_S = 5.0
 SERVICE = peer_pb2.DESCRIPTOR.services_by_name["PeerService"]
 METHODS = find_methods(SERVICE)
-# INTERNAL and UNAVAILABLE only where gRPC itself ends a stream that the node has closed.
+# UNAVAILABLE only where gRPC itself ends a stream that the node has closed.
 DOCUMENTED = {
     grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNAVAILABLE,
@@ -81,6 +81,8 @@ async def call(channel: grpc.aio.Channel, method: MethodDescriptor, requests: li
             pass
     except grpc.aio.AioRpcError as error:
         code, details = error.code(), error.details() or ""
+        if code is grpc.StatusCode.INTERNAL and "SendMessageOperation" in error.debug_error_string():
+            return code  # said by our own end: it was still writing when the node had closed the stream
         if code not in DOCUMENTED or "Traceback" in details:
             pytest.fail(f"{code.name}: {details}")
         return code

@@ -28,14 +28,3 @@ def test_a_node_that_starts_late_joins_by_a_snapshot():
     assert world.marks["state sync"] >= 1
     guest = world.nodes[4]
     assert guest.archive.get_first_height() >= 8
-
-
-def test_after_an_install_the_rest_comes_by_blocks_however_far_the_chain_ran_on():
-    """A node that installs again and again, because it is always some blocks behind when it is done, never arrives."""
-    plan = FaultPlan(30_000, guests=1, faults=(Outage(0, 6_000, 4),), habits=QUICK)
-    world = build_world(2, GENESIS, plan)
-    world.start()
-    world.advance(plan.faults_ms)
-    guest = world.nodes[4]
-    assert 1 <= world.marks["state sync"] <= 2
-    assert guest.get_height() > world.nodes[0].get_height() - 2 * QUICK.snapshot_config.lag_blocks

@@ -16,6 +16,7 @@ from flockchain.replica import effects as out
 from flockchain.replica import events
 from flockchain.replica.assembly import Habits, assemble_replica
 from flockchain.replica.epochs import Identity
+from flockchain.runtime.ledger import FinalBlockNotExecuted
 from flockchain.storage.archive import Archive
 from flockchain.storage.memory_store import MemoryStore
 from flockchain.storage.snapshot_install import install_snapshot
@@ -254,3 +255,83 @@ def test_a_node_with_one_block_joins_by_a_snapshot_like_an_empty_one(served):
     pair = Pair(server, joiner)
     pair.run_until_level()
     assert pair.installs == 1
+
+
+class Overheard(Pair):
+    """Counts how often the joiner asks for snapshots."""
+
+    asked = 0
+
+    def perform(self, name, node, effect):
+        is_ask = isinstance(effect, out.SendMessage) and effect.payload[0] == wire.MessageKind.SNAPSHOTS_REQUEST
+        self.asked += name == JOINER and is_ask
+        super().perform(name, node, effect)
+
+
+def test_after_an_install_the_rest_comes_by_blocks_however_far_it_is(served):
+    """A node that installs whenever it is some blocks behind never arrives on a chain quicker than installs."""
+    pair = Overheard(build_server(served), build_joiner(served, SnapshotConfig(lag_blocks=5)))
+    pair.run_until_level()
+    assert LENGTH - pair.nodes[JOINER].archive.get_first_height() >= 5
+    assert pair.asked == pair.installs == 1
+
+
+class Overtaken(Pair):
+    """Consensus brings the joiner to the tip while the chunks of a snapshot are on their way."""
+
+    has_overtaken = False
+
+    def perform(self, name, node, effect):
+        is_asking = isinstance(effect, out.SendMessage) and effect.payload[0] == wire.MessageKind.CHUNK_REQUEST
+        if name == JOINER and is_asking and not self.has_overtaken:
+            self.has_overtaken = True
+            self.overtake(node)
+        super().perform(name, node, effect)
+
+    def overtake(self, node):
+        archive, replica = self.nodes[SERVER].archive, node.replica
+        for height in range(1, self.nodes[SERVER].height + 1):
+            executed = replica.ledger.execute_final(archive.get_block(Height(height)))
+            certificate = archive.get_certificate(Height(height))
+            if certificate is not None:
+                replica.commit(replica.ledger.finalize(executed.block_hash), certificate)
+                for effect in replica.outbox.take():
+                    super().perform(JOINER, node, effect)
+                replica.ledger.settle()
+
+
+def test_a_snapshot_that_consensus_has_overtaken_is_not_installed(served):
+    """A head never falls, nor is a snapshot put where we stand."""
+    pair = Overtaken(build_server(served), build_joiner(served, BY_STATE))
+    for _ in range(2_000):
+        at_ms, _, name, event = heapq.heappop(pair.waiting)
+        pair.now_ms = max(pair.now_ms, at_ms)
+        pair.handle(name, event)
+    assert pair.has_overtaken
+    assert pair.installs == 0
+    assert pair.nodes[JOINER].archive.get_head() == pair.nodes[SERVER].archive.get_head()
+
+
+class OtherRules:
+    """An executive of another release: from height 5 on it writes one key more."""
+
+    def __init__(self, executive):
+        self._executive = executive
+
+    def __getattr__(self, name):
+        return getattr(self._executive, name)
+
+    def apply_block(self, overlay, block, parent, *, is_final):
+        outcome = self._executive.apply_block(overlay, block, parent, is_final=is_final)
+        if block.header.height >= 5:
+            overlay.set(b"other rules", b"1")
+        return outcome
+
+
+def test_a_node_that_computes_another_state_than_a_certified_block_stops_and_blames_nobody(served):
+    joiner = build_joiner(served, BY_BLOCKS)
+    joiner.replica.ledger._executive = OtherRules(joiner.replica.ledger._executive)
+    pair = Pair(build_server(served), joiner)
+    with pytest.raises(FinalBlockNotExecuted, match="old release"):
+        pair.run_until_level()
+    assert joiner.archive.get_head().height == 4

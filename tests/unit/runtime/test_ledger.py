@@ -11,7 +11,14 @@ from flockchain.crypto.signing import compute_reveal_bytes
 from flockchain.primitives.block import Block
 from flockchain.primitives.errors import FlockchainError
 from flockchain.primitives.numbers import Hash, Height, TimestampMs, View
-from flockchain.runtime.ledger import ExecutedBlock, Ledger, UnknownParent, WrongBody, WrongStateRoot
+from flockchain.runtime.ledger import (
+    ExecutedBlock,
+    FinalBlockNotExecuted,
+    Ledger,
+    UnknownParent,
+    WrongBody,
+    WrongStateRoot,
+)
 from flockchain.runtime.pallets.balances import Transfer
 from flockchain.storage.memory_store import MemoryStore
 from tests.kit.runtime_chain import RuntimeChain, get_account
@@ -125,3 +132,10 @@ def test_another_body_under_an_executed_header_is_refused() -> None:
     with pytest.raises(WrongBody):
         world.ledger.execute(replace(block, extrinsics=(world.pay(6),)))
     assert world.require(block).block == block
+
+
+def test_a_final_block_that_was_not_executed_here_is_a_fault_of_ours() -> None:
+    world = Branches()
+    with pytest.raises(FinalBlockNotExecuted, match="old release"):
+        world.ledger.finalize(sha256(b"elsewhere"))
+    assert world.ledger.finalized.header.height == 0
