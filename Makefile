@@ -11,13 +11,15 @@ SIM_FLAGS ?= --profile all --seeds 0..1999 --jobs 2
 FUZZ_FLAGS ?= --seconds 60 --mutations 100000
 CHAOS_FLAGS ?= --kills 200 --loss 30
 MUTANTS_FLAGS ?= --jobs 2
+EXPERIMENTS_FLAGS ?= --seeds 5 --jobs 2
+EXPERIMENTS_OUT ?= .experiments
 BENCH_FLAGS ?= --rates 100,700,1500
 
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help install devnet test check format bench chaos fuzz sim sim-crashes mutants constraints clean
+.PHONY: help install devnet test check format bench experiments chaos fuzz sim sim-crashes mutants constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +53,11 @@ bench: $(STAMP)  ## measure transfers, finality and the start; write docs/result
 	$(BIN)/python -m tools.bench.startup --out docs/results/startup.json
 	$(BIN)/python -m tools.bench.wan --out docs/results/wan.json
 	$(BIN)/python -m tools.bench.sync --out docs/results/sync.json
+	$(BIN)/python -m tools.bench.training --out docs/results/training.json
+	$(BIN)/python -m tools.bench.aggregation --out docs/results/aggregation.json
+
+experiments: $(STAMP)  ## every experiment over five seeds, many hours; goes on from .experiments; tables.md is there
+	$(BIN)/python -m flockchain_ml.experiments run all $(EXPERIMENTS_FLAGS) --out $(EXPERIMENTS_OUT)
 
 sim: $(STAMP)  ## two thousand seeded networks with every kind of fault, checked
 	$(BIN)/flockchain sim run $(SIM_FLAGS)

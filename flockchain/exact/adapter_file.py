@@ -16,19 +16,22 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flockchain.exact.source import BytesSource, Source
 from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.learning import AdapterMode, AdapterSpec
 from flockchain.primitives.limits import UPDATES_PER_ROUND_MAX
 
 __all__ = [
-    "HEADER_BYTES_MAX", "AdapterFileError", "DtypeError", "HeaderError", "LengthError", "NamesError", "NotAdapterError",
-    "ShapeError", "Tensors", "compute_aggregate_bytes", "compute_aggregate_header", "compute_update_bytes",
-    "compute_update_header", "decode_aggregate", "decode_update", "encode_aggregate", "encode_update",
+    "HEADER_BYTES_MAX", "AdapterFileError", "DtypeError", "HeaderError", "Layout", "LengthError", "NamesError",
+    "NotAdapterError", "Place", "ShapeError", "Tensors", "compute_aggregate_bytes", "compute_aggregate_header",
+    "compute_aggregate_layout", "compute_update_bytes", "compute_update_header", "compute_update_layout",
+    "decode_aggregate", "decode_update", "encode_aggregate", "encode_update", "require_layout",
 ]  # fmt: skip
 
 Tensors = dict[str, NDArray[Any]]
@@ -39,6 +42,35 @@ _ALIGNMENT = 8
 _LENGTH_BYTES = 8
 _UPDATE = ("I16", np.dtype("<i2"))
 _AGGREGATE = ("I32", np.dtype("<i4"))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one tensor lies in a file: its first byte, its rows and columns."""
+
+    name: str
+    start: int
+    rows: int
+    columns: int
+
+    @property
+    def values(self) -> int:
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A kind of file of one adapter, without its numbers: the header's bytes, and the tensors in their order."""
+
+    header: bytes
+    dtype_name: str
+    dtype: np.dtype[Any]
+    places: tuple[Place, ...]
+    size_bytes: int
+
+    @property
+    def shapes(self) -> Shapes:
+        return {place.name: (place.rows, place.columns) for place in self.places}
 
 
 class AdapterFileError(InvalidInput):
@@ -69,24 +101,48 @@ class LengthError(AdapterFileError):
     """The data is shorter or longer than its header says."""
 
 
+def compute_update_layout(spec: AdapterSpec) -> Layout:
+    """The layout of every update of this adapter."""
+    return _build_layout(_compute_shapes(spec, spec.rank), *_UPDATE)
+
+
+def compute_aggregate_layout(spec: AdapterSpec, updates: int) -> Layout:
+    """The layout of an aggregate of `updates` updates (FFA: the same for any number)."""
+    factor = 1 if spec.mode is AdapterMode.FFA else updates
+    return _build_layout(_compute_shapes(spec, spec.rank * factor), *_AGGREGATE)
+
+
 def compute_update_bytes(spec: AdapterSpec) -> int:
     """The size of every update of this adapter: exactly this many bytes."""
-    return _compute_file_bytes(_compute_update_shapes(spec), *_UPDATE)
+    return compute_update_layout(spec).size_bytes
 
 
 def compute_aggregate_bytes(spec: AdapterSpec, updates: int) -> int:
     """The size of an aggregate of `updates` updates (FFA: the same for any number)."""
-    return _compute_file_bytes(_compute_aggregate_shapes(spec, _stack_factor(spec, updates)), *_AGGREGATE)
+    return compute_aggregate_layout(spec, updates).size_bytes
 
 
 def compute_update_header(spec: AdapterSpec) -> bytes:
     """The length and header that every update of this adapter starts with."""
-    return _compute_header(_compute_update_shapes(spec), *_UPDATE)
+    return compute_update_layout(spec).header
 
 
 def compute_aggregate_header(spec: AdapterSpec, updates: int) -> bytes:
     """The length and header of an aggregate of `updates` updates."""
-    return _compute_header(_compute_aggregate_shapes(spec, _stack_factor(spec, updates)), *_AGGREGATE)
+    return compute_aggregate_layout(spec, updates).header
+
+
+def require_layout(source: Source, layout: Layout) -> None:
+    """Refuse bytes that do not have this layout's header, or another length. Reads no more than a header.
+
+    Raises an `AdapterFileError` that says what differs from the task's adapter.
+    """
+    size, wanted = source.size_bytes, len(layout.header)
+    if size < wanted or source.view(0, wanted) != layout.header:
+        head = bytes(source.view(0, min(size, _LENGTH_BYTES + HEADER_BYTES_MAX)))
+        raise _explain_header(head, size, layout)
+    if size != layout.size_bytes:
+        raise LengthError("the file is not as long as its header says", wanted=layout.size_bytes, got=size)
 
 
 def decode_update(data: bytes, spec: AdapterSpec) -> Tensors:
@@ -94,18 +150,18 @@ def decode_update(data: bytes, spec: AdapterSpec) -> Tensors:
 
     Raises an `AdapterFileError` that says what differs from the task's adapter.
     """
-    return _decode(data, _compute_update_shapes(spec), *_UPDATE)
+    return _decode(data, compute_update_layout(spec))
 
 
 def encode_update(tensors: Mapping[str, NDArray[Any]], spec: AdapterSpec) -> bytes:
     """The canonical bytes of an update: int16 tensors with exactly the adapter's names and shapes."""
-    return _encode(tensors, _compute_update_shapes(spec), *_UPDATE)
+    return _encode(tensors, compute_update_layout(spec))
 
 
 def decode_aggregate(data: bytes, spec: AdapterSpec) -> Tensors:
     """The int32 tensors of an aggregate, by name ascending, read-only. STACK: of any number of updates."""
     factor = 1 if spec.mode is AdapterMode.FFA else _find_stack_factor(data, spec)
-    return _decode(data, _compute_aggregate_shapes(spec, factor), *_AGGREGATE)
+    return _decode(data, compute_aggregate_layout(spec, factor))
 
 
 def encode_aggregate(tensors: Mapping[str, NDArray[Any]], spec: AdapterSpec) -> bytes:
@@ -114,19 +170,7 @@ def encode_aggregate(tensors: Mapping[str, NDArray[Any]], spec: AdapterSpec) -> 
     if spec.mode is AdapterMode.STACK:
         first = tensors.get(f"{spec.modules[0].name}.lora_A")
         factor = max(1, len(first) // spec.rank) if first is not None and first.ndim == 2 else 1
-    return _encode(tensors, _compute_aggregate_shapes(spec, factor), *_AGGREGATE)
-
-
-def _stack_factor(spec: AdapterSpec, updates: int) -> int:
-    return 1 if spec.mode is AdapterMode.FFA else updates
-
-
-def _compute_update_shapes(spec: AdapterSpec) -> Shapes:
-    return _compute_shapes(spec, spec.rank)
-
-
-def _compute_aggregate_shapes(spec: AdapterSpec, factor: int) -> Shapes:
-    return _compute_shapes(spec, spec.rank * factor)
+    return _encode(tensors, compute_aggregate_layout(spec, factor))
 
 
 def _compute_shapes(spec: AdapterSpec, rank: int) -> Shapes:
@@ -150,37 +194,36 @@ def _compute_header(shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) -> by
     return len(padded).to_bytes(_LENGTH_BYTES, "little") + padded
 
 
-def _compute_file_bytes(shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) -> int:
-    values = sum(rows * columns for rows, columns in shapes.values())
-    return len(_compute_header(shapes, dtype_name, dtype)) + values * dtype.itemsize
+def _build_layout(shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) -> Layout:
+    header = _compute_header(shapes, dtype_name, dtype)
+    places, start = [], len(header)
+    for name, (rows, columns) in shapes.items():
+        places.append(Place(name, start, rows, columns))
+        start += rows * columns * dtype.itemsize
+    return Layout(header, dtype_name, dtype, tuple(places), start)
 
 
-def _encode(tensors: Mapping[str, NDArray[Any]], shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) -> bytes:
+def _encode(tensors: Mapping[str, NDArray[Any]], layout: Layout) -> bytes:
+    shapes = layout.shapes
     _require_names(set(tensors), shapes)
-    parts = [_compute_header(shapes, dtype_name, dtype)]
+    parts = [layout.header]
     for name, shape in shapes.items():
         tensor = tensors[name]
-        if tensor.dtype.newbyteorder("<") != dtype:
-            raise DtypeError("a tensor has the wrong dtype", tensor=name, wanted=dtype_name, got=str(tensor.dtype))
+        if tensor.dtype.newbyteorder("<") != layout.dtype:
+            got = str(tensor.dtype)
+            raise DtypeError("a tensor has the wrong dtype", tensor=name, wanted=layout.dtype_name, got=got)
         if tensor.shape != shape:
             raise ShapeError("a tensor has the wrong shape", tensor=name, wanted=shape, got=tensor.shape)
-        parts.append(np.ascontiguousarray(tensor.astype(dtype, copy=False)).tobytes())
+        parts.append(np.ascontiguousarray(tensor.astype(layout.dtype, copy=False)).tobytes())
     return b"".join(parts)
 
 
-def _decode(data: bytes, shapes: Shapes, dtype_name: str, dtype: np.dtype[Any]) -> Tensors:
-    header = _compute_header(shapes, dtype_name, dtype)
-    if data[: len(header)] != header:
-        raise _explain_header(data, shapes, dtype_name)
-    wanted = _compute_file_bytes(shapes, dtype_name, dtype)
-    if len(data) != wanted:
-        raise LengthError("the file is not as long as its header says", wanted=wanted, got=len(data))
-    tensors: Tensors = {}
-    offset = len(header)
-    for name, (rows, columns) in shapes.items():
-        tensors[name] = np.frombuffer(data, dtype, rows * columns, offset).reshape(rows, columns)
-        offset += rows * columns * dtype.itemsize
-    return tensors
+def _decode(data: bytes, layout: Layout) -> Tensors:
+    require_layout(BytesSource(data), layout)
+    return {
+        place.name: np.frombuffer(data, layout.dtype, place.values, place.start).reshape(place.rows, place.columns)
+        for place in layout.places
+    }
 
 
 def _find_stack_factor(data: bytes, spec: AdapterSpec) -> int:
@@ -206,11 +249,12 @@ def _sketch(value: object) -> str:
     return str(value)[:64] if is_flat else type(value).__name__
 
 
-def _explain_header(data: bytes, shapes: Shapes, dtype_name: str) -> AdapterFileError:
-    """Why a header is not the canonical one, as the error to raise. Bounded work on any bytes."""
+def _explain_header(data: bytes, size_bytes: int, layout: Layout) -> AdapterFileError:
+    """Why a header is not the canonical one, as the error to raise. `data`: at least all that a header may be."""
+    shapes, dtype_name = layout.shapes, layout.dtype_name
     length = int.from_bytes(data[:_LENGTH_BYTES], "little")
-    if len(data) < _LENGTH_BYTES or length > min(HEADER_BYTES_MAX, len(data) - _LENGTH_BYTES):
-        return NotAdapterError("the bytes do not start with a safetensors header", size_bytes=len(data))
+    if size_bytes < _LENGTH_BYTES or length > min(HEADER_BYTES_MAX, size_bytes - _LENGTH_BYTES):
+        return NotAdapterError("the bytes do not start with a safetensors header", size_bytes=size_bytes)
     try:
         entries = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length].decode("utf-8"))
     except (ValueError, RecursionError):

@@ -36,7 +36,10 @@ def compute_inner_product(left: Mapping[str, NDArray[Any]], right: Mapping[str, 
 
 
 def compute_gram(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.int64]:
-    """left·rightᵀ of two int16 matrices with as many columns, at most a layer's features: |entry| <= 2**50."""
+    """left·rightᵀ of matrices of |values| <= 2**15 with as many columns, at most a layer's features.
+
+    So |entry| <= 2**50.
+    """
     total = np.zeros((left.shape[0], right.shape[0]), np.int64)
     for start in range(0, left.shape[1], _SLICE_COLUMNS):
         part = slice(start, start + _SLICE_COLUMNS)

@@ -24,12 +24,8 @@ def open_journals(folder: Path) -> Journals:
 
 
 def examine_journals(journals: Journals, archive: Archive, now_ms: int, log: Any, *, is_accepted: bool) -> None:
-    """Compare the vote journal with the chain beside it, before anything of it is believed."""
-    head = archive.get_head()
-    has_chain = head is not None and head.height > 0
-    suspicion = examine_votes(
-        journals.votes, archive.get_journal_mark(), now_ms, has_chain=has_chain, is_accepted=is_accepted
-    )
+    """Compare the vote journal with what the archive knows of it, before anything of it is believed."""
+    suspicion = examine_votes(journals.votes, archive, now_ms, is_accepted=is_accepted)
     if suspicion is not None:
         log.warning("records of what this node signed may be missing; it will not vote until an epoch begins",
                     reason=suspicion, way_out="wait; or see `flockchain start --accept-restored`")  # fmt: skip

@@ -49,12 +49,20 @@ class SnapshotKeeper:
             )
         except _NodeStopsError:
             return
-        except Fault as error:  # a full disk, say: the chain goes on without a snapshot
+        except Fault as error:  # a full disk, say: the chain goes on without a snapshot, and has its room back
             self._log.error("no snapshot", height=effect.height, reason=str(error))
+            self._drop_partial()
             return
         finally:
             frozen.close()
         self._log.info("snapshot taken", height=info.height, chunks=info.chunk_count)
+
+    def _drop_partial(self) -> None:
+        try:
+            while (partial := self._offered.find_partial()) is not None:
+                self._offered.drop(partial)
+        except Fault as error:
+            self._log.error("what was cut of a snapshot is still there", reason=str(error))
 
     def prune(self, effect: out.PruneBlocks) -> None:
         """Drop the next few old blocks."""

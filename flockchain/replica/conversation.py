@@ -130,9 +130,13 @@ class Conversation:
         except InvalidInput as error:
             replica.outbox.penalise(peer, str(error))
             return
-        if is_relayed:
-            targets = replica.relay.on_received(peer, digest, replica.now_ms)
-            replica.outbox.forward(targets or (), payload)
+        targets = replica.relay.on_received(peer, digest, replica.now_ms) if is_relayed else None
+        if isinstance(message, wire.ExtrinsicsMessage):
+            is_fit = self._take_extrinsics(peer, message)
+        else:
+            is_fit = not self._is_in_our_name(message)
+        if targets and is_fit:  # nothing that our neighbours would blame us for
+            replica.outbox.forward(targets, payload)
         _ON_MESSAGE[type(message)](self, peer, message)
 
     def _on_proposal(self, peer: NodeId, message: wire.ProposalMessage) -> None:
@@ -184,11 +188,28 @@ class Conversation:
             self._handed_over_ms[peer] = now_ms
             self._replica.outbox.send(peer, wire.CertificatesReply((certificate,)))
 
-    def _on_extrinsics(self, peer: NodeId, message: wire.ExtrinsicsMessage) -> None:
+    def _take_extrinsics(self, peer: NodeId, message: wire.ExtrinsicsMessage) -> bool:
+        """Pool what is good; False if there is something of which nobody could believe that it is."""
         replica = self._replica
-        if replica.admission.add_from_peer(replica.ledger.finalized.state, message.extrinsics):
+        bad = replica.admission.add_from_peer(replica.ledger.finalized.state, message.extrinsics)
+        if bad:
             replica.outbox.penalise(peer, "an extrinsic is malformed or its signature is wrong")
-        replica.on_new_work()
+        return not bad
+
+    def _on_extrinsics(self, peer: NodeId, message: wire.ExtrinsicsMessage) -> None:
+        """They are in the pool already."""
+        self._replica.on_new_work()
+
+    def _is_in_our_name(self, message: wire.PeerMessage) -> bool:
+        """Whether this is a vote or a proposal by our key: what is really ours needs nobody to bring it to us."""
+        core_ = self._replica.core
+        me = core_.validators.get_index_of(self._replica.participant.identity.account)
+        if isinstance(message, wire.VoteMessage):
+            return message.vote.signer == me  # of any epoch: neighbours may be in another one than we are
+        if isinstance(message, wire.ProposalMessage):
+            proposal = message.proposal
+            return proposal.block.header.epoch == core_.epoch and core_.get_leader(proposal.view) == me
+        return False
 
     def _on_learning(self, peer: NodeId, message: wire.LearningMessage) -> None:
         replica = self._replica

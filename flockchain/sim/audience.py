@@ -29,15 +29,19 @@ class Audience:
         self.marks: dict[str, int] = {}
         self.tracer: Tracer | None = None
         self._watchers: Sequence[Checker] = ()  # the checkers that look at effects: there are many of those
+        self._listeners: Sequence[Checker] = ()  # and those that look at what arrives
         self._watched = 0
 
     def show_effect(self, node: SimNode, effect: ReplicaEffect) -> None:
-        if self._watched != len(self.checkers):
-            self._watched = len(self.checkers)
-            self._watchers = [each for each in self.checkers if type(each).on_effect is not Checker.on_effect]
+        self._seat()
         for checker in self._watchers:
             if found := checker.on_effect(node, effect):
                 self.blame(found)
+
+    def show_message(self, node: SimNode, payload: bytes) -> None:
+        self._seat()
+        for checker in self._listeners:
+            checker.on_heard(node, payload)
 
     def show_boot(self, node: SimNode) -> None:
         for checker in self.checkers:
@@ -68,3 +72,11 @@ class Audience:
         self.marks[name] = self.marks.get(name, 0) + 1
         if self.tracer is not None:
             self.tracer.note(name)
+
+    def _seat(self) -> None:
+        """Find who looks at what, again when checkers were added."""
+        if self._watched == len(self.checkers):
+            return
+        self._watched = len(self.checkers)
+        self._watchers = [each for each in self.checkers if type(each).on_effect is not Checker.on_effect]
+        self._listeners = [each for each in self.checkers if type(each).on_heard is not Checker.on_heard]

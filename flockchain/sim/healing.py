@@ -20,6 +20,7 @@ from flockchain.runtime.dev_keys import derive_dev_account
 from flockchain.runtime.pallets.balances import Transfer
 from flockchain.sim.checkers import Violation
 from flockchain.sim.network import Link
+from flockchain.sim.traffic import LIFETIME_BLOCKS
 
 if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
@@ -41,8 +42,8 @@ class Healing:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._has_asked = False
         self._guest: SimNode | None = None  # who is handed the extrinsic
+        self._last_height: int | None = None  # where it may run at the latest, once it was handed over
         self.core: list[SimNode] = []
 
     def run(self) -> Iterable[Violation]:
@@ -60,7 +61,7 @@ class Healing:
             self._submit(start)
             return not any(self._judge(target))
 
-        world.advance_until(has_converged, world.plan.healed_ms)
+        world.advance_until(lambda: has_converged() or self._is_too_late(), world.plan.healed_ms)
         return self._judge(target)
 
     def _draw_core(self) -> list[SimNode]:
@@ -91,11 +92,15 @@ class Healing:
         world.network.heal([link for node in apart for link in _list_links(world, node)])
 
     def _heal_node(self, node: SimNode) -> None:
-        """Whoever sets a clock back by more than a little restarts the process, for time does not go back for it."""
+        """Whoever sets a clock back by more than a little restarts the process, for time does not go back for it.
+
+        A disk that would refuse the next write is a good one first: a node that stops forgets what it was asked.
+        """
         node.clock_error_ms = 0
         node.wake()
         if node.is_up and node.now_ms - self._world.now_ms > _SMALL_MS:
             node.crash()
+        node.folder.disk.heal()
         node.switch_on()
 
     def _grow_core(self) -> None:
@@ -126,10 +131,15 @@ class Healing:
         """Once the asked node has caught up, a user hands it a transfer; signed far behind, it would be too old."""
         guest = self._guest
         head = max(node.get_height() for node in self.core)
-        if not self._has_asked and guest is not None and guest.get_height() >= max(start, head - _NEAR_BLOCKS):
+        if self._last_height is None and guest is not None and guest.get_height() >= max(start, head - _NEAR_BLOCKS):
             transfer = Transfer(_get_witness(), Balance(1))
+            birth = guest.get_height()
             asked = self._world.traffic.submit_to(guest, derive_dev_account(WITNESS_ACCOUNT), (1, 0, transfer))
-            self._has_asked = asked is not None
+            self._last_height = None if asked is None else birth + LIFETIME_BLOCKS
+
+    def _is_too_late(self) -> bool:
+        """Whether the whole core is past the life of what it was asked: what has not come true by then never does."""
+        return self._last_height is not None and all(node.get_height() >= self._last_height for node in self.core)
 
     def _judge(self, target: int) -> Iterator[Violation]:
         for node in self.core:

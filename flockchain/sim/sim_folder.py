@@ -43,9 +43,7 @@ class SimFolder:
         self.journals = Journals(votes, duties)
         marks = ["journal replay"] if votes.records() else []
         marks += ["torn tail"] if votes.dropped_bytes or duties.dropped_bytes else []
-        head = self.archive.get_head()
-        has_chain = head is not None and head.height > 0
-        if examine_votes(votes, self.archive.get_journal_mark(), now_ms, has_chain=has_chain) is not None:
+        if examine_votes(votes, self.archive, now_ms) is not None:
             marks.append("suspicion")
         return self.journals, marks
 

@@ -200,6 +200,8 @@ class SimNode:
         if self._is_paused:
             self._waiting.append(lambda: self.handle(event))
             return
+        if isinstance(event, events.MessageReceived):
+            self.world.audience.show_message(self, event.payload)
         try:
             effects = self.replica.on_event(event, self.now_ms)
         except Exception as error:  # whatever it is, it is a finding

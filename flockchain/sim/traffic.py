@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
     from flockchain.sim.world import World
 
-__all__ = ["TRAFFIC_ACCOUNTS", "Chosen", "Traffic"]
+__all__ = ["LIFETIME_BLOCKS", "TRAFFIC_ACCOUNTS", "Chosen", "Traffic"]
 
 TRAFFIC_ACCOUNTS: Final = ("user-0", "user-1", "user-2")
+LIFETIME_BLOCKS: Final = 64  # in which an extrinsic may run
 Chosen = tuple[int, int, Any]  # pallet, call, arguments
 
 _EVERY_MS: Final = 300
-_LIFETIME_BLOCKS: Final = 64
 
 
 class Traffic:
@@ -80,7 +80,7 @@ def _sign(replica: Replica, seed: bytes, chosen: Chosen) -> bytes:
         nonce=Nonce(replica.admission.pool.get_pending_nonce(sender, spent)),
         tip=0,
         birth=Height(head.header.height),
-        lifetime_blocks=_LIFETIME_BLOCKS,
+        lifetime_blocks=LIFETIME_BLOCKS,
         spec_version=runtime.spec_version,
         call=Call(pallet, call, runtime.calls[pallet, call].arguments.encode(arguments)),
     )

@@ -75,7 +75,7 @@ class World:
         self.pace: Pace | None = None  # of a world with distances
         self.recording = Recording()
         self.is_healed = False
-        self.forged: set[Hash] = set()  # blocks that an adversary made to break a rule
+        self.forged: set[Hash] = set()  # blocks that an adversary made to break a rule: valid nowhere
         self.blobs = SimBlobs(self)
         self.evaluators = SimEvaluators(self, self.blobs, plan.evaluators)
         self.traffic = Traffic(self)

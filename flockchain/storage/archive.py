@@ -249,9 +249,13 @@ class Archive:
         return self._flat.scan(b"")
 
     def get_journal_mark(self) -> JournalMark | None:
-        """How far the vote journal had come when the newest blocks were written, if that was told."""
+        """How far the vote journal had come when the newest blocks were written, or when it was begun; if told."""
         stored = self._store.get(_JOURNAL_MARK)
         return None if stored is None else JOURNAL_MARK.decode(stored)
+
+    def put_journal_mark(self, mark: JournalMark) -> None:
+        """Know the vote journal, durably, also before the first block."""
+        self._store.write({_JOURNAL_MARK: JOURNAL_MARK.encode(mark)}, sync=True)
 
     def reload(self) -> None:
         """Somebody else wrote to the store: forget what was read from it."""

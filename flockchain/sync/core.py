@@ -219,6 +219,8 @@ class SyncCore:
             return []
         if not blocks:
             return self._give_up(slot, now_ms, None)
+        if blocks[0].header.height < slot.next_height or self._has_span(blocks[0].header.height):
+            return []  # said twice: what was asked for may still come
         if len(blocks) > slot.count or blocks[0].header.height != slot.next_height:
             return self._give_up(slot, now_ms, "blocks are not the ones that were asked for")
         if not _link(slot, blocks):
@@ -341,6 +343,10 @@ class SyncCore:
             state.stale -= 1
             return None
         return waiting[0] if waiting else None
+
+    def _has_span(self, height: Height) -> bool:
+        """Whether a span that came already, and waits for its turn, begins or goes on at this height."""
+        return any(slot.from_height <= height < slot.next_height for slot in self._slots)
 
     def _count_asked(self, peer: NodeId) -> int:
         return sum(slot.peer == peer and slot.is_waiting for slot in self._slots)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.learning import AdapterMode
 from flockchain_ml.aggregation import RULES, RoundInput
-from flockchain_ml.defences import DEFENCES, Claim, Defence, RoundView, Submission
+from flockchain_ml.defences import CLAIMED, DEFENCES, Claim, Defence, Reading, RoundView, Submission
 from tests.kit.learning import build_adapter, build_update
 
 pytestmark = pytest.mark.parametrize("defence", DEFENCES.values(), ids=DEFENCES)
@@ -125,7 +125,34 @@ def test_who_reads_no_claims_cannot_be_told_anything(defence: Defence[Any]) -> N
 
     plain = weigh([Claim(160, 16, (0.9,), (0.9,))] * 4)
     boastful = weigh([*[Claim(160, 16, (0.9,), (0.9,))] * 3, Claim(16_000, 16, (0.0,), (0.0,))])
-    assert (plain == boastful) is not defence.reads_claims
+    assert (plain == boastful) is not bool(defence.reads & CLAIMED)
+
+
+@given(views=VIEWS)
+@settings(max_examples=40)
+def test_what_it_does_not_say_that_it_reads_moves_nothing(defence: Defence[Any], views: list[RoundView]) -> None:
+    def strip(one: Submission) -> Submission:
+        claim = None
+        if one.claim is not None and defence.reads & CLAIMED:
+            claim = Claim(
+                one.claim.samples, one.claim.batch_rows,
+                one.claim.step_scores if Reading.STEP_SCORES in defence.reads else (),
+                one.claim.shadow_scores if Reading.SHADOW_SCORES in defence.reads else None,
+            )  # fmt: skip
+        return Submission(
+            one.trainer, claim,
+            one.upload_score if Reading.UPLOAD_SCORE in defence.reads else None,
+            one.tensors if Reading.TENSORS in defence.reads else None,
+            one.vote if Reading.VOTE in defence.reads else 0,
+        )  # fmt: skip
+
+    state = stripped_state = defence.get_initial()
+    for view in views:
+        stripped = RoundView(view.round, tuple(strip(one) for one in view.submissions))
+        weights, state = defence.weigh(view, state)
+        stripped_weights, stripped_state = defence.weigh(stripped, stripped_state)
+        assert stripped_weights == weights
+        assert stripped_state == state
 
 
 @pytest.mark.parametrize("mode", AdapterMode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from tests.mutants.catalogue import MUTANTS
@@ -21,7 +22,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--seeds", type=int, default=_SEEDS_MAX, help="worlds a mutant may survive")
     parser.add_argument("--only", default="", help="names, with commas")
-    parser.add_argument("--output", choices=("human", "json"), default="human")
+    parser.add_argument("--output", choices=("human", "json", "table"), default="human")
     chosen = parser.parse_args()
     names = chosen.only.split(",") if chosen.only else [mutant.name for mutant in MUTANTS]
     if unknown := set(names) - {mutant.name for mutant in MUTANTS}:
@@ -35,6 +36,8 @@ def main() -> int:
     killed = sum(result["seed"] is not None for result in results)
     if chosen.output == "json":
         print(json.dumps({"mutants": results, "killed": killed, "total": len(results)}, indent=2))
+    elif chosen.output == "table":
+        print("\n".join(_tabulate(sorted(results, key=lambda result: names.index(str(result["name"]))))))
     else:
         print(f"{killed} of {len(results)} mutants killed")
     return int(killed < len(results))
@@ -50,6 +53,14 @@ def _hunt(name: str, seeds: int) -> dict[str, object]:
         "name": name, "rule": mutant.rule, "profile": mutant.profile, "killed_by": kill.promise, "seen": kill.seen,
         "seed": None if found is None else kill.seed, "seconds": round(seconds, 1),
     }  # fmt: skip
+
+
+def _tabulate(results: Sequence[dict[str, object]]) -> Iterator[str]:
+    """The rows of docs/results/mutants.md."""
+    yield "| mutant | the rule that it breaks | profile | killed by | at seed |"
+    yield "| --- | --- | --- | --- | ---: |"
+    for result in results:
+        yield "| {name} | {rule} | {profile} | {killed_by} | {seed} |".format(**result)
 
 
 def _describe(result: dict[str, object]) -> str:

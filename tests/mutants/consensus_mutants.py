@@ -12,6 +12,7 @@ from flockchain.consensus.core import Core
 from flockchain.consensus.effects import BroadcastVote
 from flockchain.consensus.guard import GuardState, VoteRecord
 from flockchain.consensus.proposals import ProposalRules
+from flockchain.consensus.resolver import Resolver
 from flockchain.consensus.votes import VoteBook, VoteVerifier
 from flockchain.crypto import signing
 from flockchain.primitives import validator_set
@@ -174,8 +175,36 @@ def sign_below_the_floor(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(GuardState, "may_sign", lambda self, kind, at: (at, kind) not in self._votes)
 
 
+def keep_only_votes(patch: pytest.MonkeyPatch) -> None:
+    """A journal gives back what was signed, and neither the bodies nor the certificates that came with it."""
+    right = GuardState._restore
+
+    def restore(self, record):
+        if isinstance(record, VoteRecord):
+            right(self, replace(record, block=None, certificate=None))
+
+    patch.setattr(GuardState, "_restore", restore)
+
+
+def never_ask(patch: pytest.MonkeyPatch) -> None:
+    for wish in ("want_block", "want_certificates"):
+        patch.setattr(Resolver, wish, lambda *_: ())
+
+
+def never_repeat(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Core, "_say_again", lambda _: None)
+
+
 CONSENSUS_MUTANTS = (
     Mutant("weak_quorum", "a quorum is more than 2/3 of the stake", weaken_quorum, "swarm", ("quorum",)),
+    Mutant(
+        "two_quorums_fork",
+        "any two quorums share an honest member",
+        weaken_quorum,
+        "swarm+equivocating_leader",
+        ("agreement",),
+        seed=1,
+    ),
     Mutant("heads_not_stake", "stake is the state's, not one a head", count_heads, "uneven", ("quorum",)),
     Mutant("signer_counted_twice", "a signer counts once", count_signer_twice, "swarm", ("quorum",)),
     Mutant(
@@ -220,4 +249,7 @@ CONSENSUS_MUTANTS = (
     Mutant("nobody_exposed", "who signs twice is exposed", expose_nobody, "swarm+double_voter", ("exposure",)),
     Mutant("notarized_is_final", "a block is final by FINALIZE", settle_for_notarization, "swarm", ("quorum",)),
     Mutant("floor_ignored", "nothing is signed below finality", sign_below_the_floor, "swarm", ("one vote",), seed=1),
+    Mutant("only_votes_kept", "a journal holds what votes rest upon", keep_only_votes, "swarm", ("progress",), seed=9),
+    Mutant("never_asked", "what a rule lacks is asked for", never_ask, "swarm+withholder", ("progress",), seed=3),
+    Mutant("never_repeated", "a view that does not end is said again", never_repeat, "swarm", ("progress",)),
 )

@@ -15,6 +15,7 @@ from flockchain.sim.network import SimNetwork
 from flockchain.sim.plan import FaultPlan
 from flockchain.sim.sim_node import SimNode
 from flockchain.sim.stakers import StakerPlan
+from flockchain.sim.traffic import LIFETIME_BLOCKS
 from flockchain.sim.twins import Twin
 from flockchain.sim.world import World, build_world
 from tests.kit.sim_worlds import GENESIS, watch
@@ -234,10 +235,30 @@ def test_a_core_that_is_not_healed_is_seen(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_node_that_takes_an_extrinsic_and_forgets_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the extrinsic's life is over it cannot run any more: nobody waits for it until the time is up."""
     monkeypatch.setattr(Admission, "take_for_block", lambda *_: ())
-    world = build(healed_ms=20_000)
-    world.run()
+    world = build(healed_ms=600_000)
+    world.start()
+    world.advance(8_000)
+    before = world.mirror.height
+    report = world.finish()
     assert {violation.promise for violation in world.violations} == {"inclusion"}
+    assert len(world.violations) == len(report.core)
+    assert LIFETIME_BLOCKS <= world.mirror.height - before < LIFETIME_BLOCKS + 16
+
+
+@pytest.mark.parametrize("flaw", ["is_failing", "is_full"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_healed_node_has_a_good_disk_and_does_not_stop_with_what_it_was_asked(seed: int, flaw: str) -> None:
+    """The fault came so late that nothing was written between it and the healing."""
+    world = build_world(seed, GENESIS, FaultPlan(2_000))
+    world.start()
+    world.advance(2_000)
+    for node in world.nodes:
+        setattr(node.folder.disk, flaw, True)
+    report = world.finish()
+    assert report.violations == ()
+    assert not [mark for mark in report.marks if mark.startswith("stopped")]
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -1,4 +1,4 @@
-"""A leader that builds upon a block below the highest one: it skips views that were not nullified."""
+"""A leader that builds upon another block than it should: it skips views that, mostly, were not nullified."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ __all__ = ["ForkingLeader"]
 class ForkingLeader:
     """Builds upon the block of the view before, if that was shown and not notarized; else beside its own parent.
 
-    The latter is upon the grandparent, wherever that is not final yet where it stands.
+    The latter is upon the grandparent, wherever that is not final yet where it stands. Whether such a block breaks a
+    rule is not the leader's to say: what it passes over may be nullified, or what it rests upon notarized, by votes
+    that are still on their way. `checkers.ancestry` judges that by the certificates.
     """
 
     def apply(self, node: SimNode, effects: list[ReplicaEffect]) -> list[ReplicaEffect]:
@@ -44,7 +46,6 @@ class ForkingLeader:
         if forged is None:
             return effect
         node.world.mark("fork")
-        node.world.forged.add(compute_block_hash(forged.block.header))
         return SendMessage(effect.peers, wire.encode_message(wire.ProposalMessage(forged)))
 
 

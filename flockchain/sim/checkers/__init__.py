@@ -7,6 +7,7 @@ from typing import Final
 
 from flockchain.sim.checkers.agreement import Agreement
 from flockchain.sim.checkers.ancestry import Ancestry
+from flockchain.sim.checkers.blame import Blame
 from flockchain.sim.checkers.certificates import Certificates
 from flockchain.sim.checkers.certified_models import CertifiedModels
 from flockchain.sim.checkers.checker import Checker, Violation
@@ -34,5 +35,5 @@ __all__ = ["CHECKERS", "Checker", "Violation"]
 CHECKERS: Final[tuple[Callable[[], Checker], ...]] = (
     Agreement, OneVote, OneWord, Certificates, Ancestry, Leaders, Outcomes, Heights, Persistence, CertifiedModels,
     Items, Verdicts, Rounds, Slashing, Exposure, Unbonding, Issuance, Invariants, Once, Queues, Replay,
-    Installs,
+    Installs, Blame,
 )  # fmt: skip

@@ -36,6 +36,9 @@ class Checker:
         """`node` is about to perform `effect`."""
         return ()
 
+    def on_heard(self, node: SimNode, payload: bytes) -> None:
+        """A message has arrived at `node`, which is about to handle it."""
+
     def on_committed(self, node: SimNode, effect: CommitBlocks) -> Iterable[Violation]:
         """`node` has final blocks on its disk."""
         return ()

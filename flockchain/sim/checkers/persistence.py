@@ -21,10 +21,10 @@ from flockchain.sim.checkers.signed_bytes import is_signed, read_vote
 if TYPE_CHECKING:
     from flockchain.sim.sim_node import SimNode
 
-__all__ = ["Persistence"]
+__all__ = ["VOTE_RECORD", "Persistence", "read_vote_record"]
 
 _VOTES = (wire.MessageKind.PROPOSAL, wire.MessageKind.VOTE)
-_VOTE_RECORD: Final = 0  # the first byte of a journaled vote
+VOTE_RECORD: Final = 0  # the first byte of a journaled vote
 _Record = tuple[object, ...]
 
 
@@ -39,8 +39,8 @@ class Persistence(Checker):
         if node.adversary is not None:
             return
         if isinstance(effect, PersistVote):
-            if effect.record[0] == _VOTE_RECORD:
-                self._journaled.add((node.node_id, *_read_vote_record(Reader(effect.record))))
+            if effect.record[0] == VOTE_RECORD:
+                self._journaled.add((node.node_id, *read_vote_record(Reader(effect.record))))
         elif isinstance(effect, PersistDuty):
             duty = DUTY_RECORD.decode(effect.record)
             self._journaled.add((node.node_id, type(duty), duty.task, duty.round))
@@ -65,7 +65,7 @@ class Persistence(Checker):
             yield node.node_id, kind, word.task, word.round
 
 
-def _read_vote_record(reader: Reader) -> _Record:
+def read_vote_record(reader: Reader) -> _Record:
     """Kind, epoch, view and block of a journaled vote: u8 tag, u64 epoch, u8 kind, u64 view, hash."""
     reader.take(U8.size_bytes)
     epoch, kind, view = U64.read(reader), U8.read(reader), U64.read(reader)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from flockchain_ml.defences.accumulated_vote import AccumulatedVote
 from flockchain_ml.defences.advisory_probe import SUSPECT_WEIGHT, AdvisoryProbe, find_suspects
-from flockchain_ml.defences.defence import Defence, Weights
+from flockchain_ml.defences.defence import CLAIMED, AsksShadows, Defence, Reading, Weights
 from flockchain_ml.defences.memory import Memory, MemoryInvalid, NoMemory
 from flockchain_ml.defences.reading import read_submission
 from flockchain_ml.defences.safe_client import SafeClient, Source
@@ -20,9 +20,9 @@ from flockchain_ml.defences.undefended import Undefended
 from flockchain_ml.defences.view import Claim, RoundView, Submission, ViewInvalid
 
 __all__ = [
-    "DEFENCES", "SUSPECT_WEIGHT", "AccumulatedVote", "AdvisoryProbe", "Claim", "Defence", "Memory", "MemoryInvalid",
-    "NoMemory", "RoundView", "SafeClient", "SafeEvidence", "SafeShadow", "SafeStep", "Source", "Submission",
-    "Undefended", "ViewInvalid", "Weights", "find_suspects", "read_submission",
+    "CLAIMED", "DEFENCES", "SUSPECT_WEIGHT", "AccumulatedVote", "AdvisoryProbe", "AsksShadows", "Claim", "Defence",
+    "Memory", "MemoryInvalid", "NoMemory", "Reading", "RoundView", "SafeClient", "SafeEvidence", "SafeShadow",
+    "SafeStep", "Source", "Submission", "Undefended", "ViewInvalid", "Weights", "find_suspects", "read_submission",
 ]  # fmt: skip
 
 DEFENCES: Final[dict[str, Defence[Any]]] = {

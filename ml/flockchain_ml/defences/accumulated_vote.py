@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from flockchain.primitives.codec import I64, Codec, struct
 from flockchain_ml.aggregation import Accumulated, compute_accepted, compute_reputations
-from flockchain_ml.defences.defence import Weights
+from flockchain_ml.defences.defence import Reading, Weights
 from flockchain_ml.defences.memory import MEMORY_CODEC_TRAINER, Memory, build_memory, build_memory_codec
 from flockchain_ml.defences.view import RoundView
 
@@ -30,7 +30,7 @@ class AccumulatedVote:
     """With the thresholds of a task's rule."""
 
     name: ClassVar[str] = "accumulated-vote"
-    reads_claims: ClassVar[bool] = False
+    reads: ClassVar[frozenset[Reading]] = frozenset({Reading.VOTE})
     weighs_samples: ClassVar[bool] = False
     codec: ClassVar[Codec[Memory[VoteReputation]]] = build_memory_codec(
         struct(VoteReputation, trainer=MEMORY_CODEC_TRAINER, reputation=I64)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from flockchain.primitives.codec import Codec, struct
-from flockchain_ml.defences.defence import Weights
+from flockchain_ml.defences.defence import Reading, Weights
 from flockchain_ml.defences.memory import NoMemory
 from flockchain_ml.defences.view import RoundView, ViewInvalid
 from flockchain_ml.probes import IntegerProbe
@@ -25,7 +25,7 @@ class AdvisoryProbe:
     """Weight 1, or ½ for a suspect."""
 
     name: ClassVar[str] = "integer-probe"
-    reads_claims: ClassVar[bool] = False
+    reads: ClassVar[frozenset[Reading]] = frozenset({Reading.TENSORS})
     weighs_samples: ClassVar[bool] = False
     codec: ClassVar[Codec[NoMemory]] = struct(NoMemory)
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from flockchain.primitives.codec import U32, Codec, struct
-from flockchain_ml.defences.defence import Weights
+from flockchain_ml.defences.defence import Reading, Weights
 from flockchain_ml.defences.memory import MEMORY_CODEC_TRAINER, Memory, build_memory, build_memory_codec
 from flockchain_ml.defences.view import RoundView, Submission
 from flockchain_ml.defences.weighing import ACTIVE_ROUNDS, compute_weights
@@ -50,7 +50,6 @@ class SafeClient:
     codec: ClassVar[Codec[Memory[MeanTrust]]] = build_memory_codec(
         struct(MeanTrust, trainer=MEMORY_CODEC_TRAINER, mean=F64, rounds=U32)
     )
-    reads_claims: ClassVar[bool] = True  # n, even where the score is not
     weighs_samples: ClassVar[bool] = True
 
     source: Source = Source.CLAIM
@@ -58,6 +57,12 @@ class SafeClient:
     @property
     def name(self) -> str:
         return "safe-client" if self.source is Source.CLAIM else f"safe-client-{self.source.value}"
+
+    @property
+    def reads(self) -> frozenset[Reading]:
+        """n is claimed even where the score is not."""
+        score = Reading.STEP_SCORES if self.source is Source.CLAIM else Reading.UPLOAD_SCORE
+        return frozenset({Reading.SAMPLES, score})
 
     def get_initial(self) -> Memory[MeanTrust]:
         return Memory()

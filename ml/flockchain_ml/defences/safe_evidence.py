@@ -16,7 +16,7 @@ from enum import IntEnum
 from typing import ClassVar, Final
 
 from flockchain.primitives.codec import BOOL, U8, Codec, EnumOf, ListOf, struct
-from flockchain_ml.defences.defence import Weights
+from flockchain_ml.defences.defence import Reading, Weights
 from flockchain_ml.defences.memory import MEMORY_CODEC_TRAINER, Memory, build_memory, build_memory_codec
 from flockchain_ml.defences.view import Claim, RoundView, Submission
 from flockchain_ml.defences.weighing import compute_shadow_trust, compute_weights
@@ -61,7 +61,7 @@ class SafeEvidence:
     """Weights n·w under the safety gate."""
 
     name: ClassVar[str] = "safe-evidence"
-    reads_claims: ClassVar[bool] = True
+    reads: ClassVar[frozenset[Reading]] = frozenset({Reading.SAMPLES, Reading.SHADOW_SCORES})
     weighs_samples: ClassVar[bool] = True
     codec: ClassVar[Codec[Memory[EvidenceRecord]]] = build_memory_codec(
         struct(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from flockchain.primitives.codec import Codec, struct
-from flockchain_ml.defences.defence import Weights
+from flockchain_ml.defences.defence import Reading, Weights
 from flockchain_ml.defences.memory import NoMemory
 from flockchain_ml.defences.view import RoundView
 from flockchain_ml.defences.weighing import compute_shadow_trust, compute_weights
@@ -22,7 +22,7 @@ class SafeShadow:
     """Weights n·w under the safety gate. A client without a shadow training has w = 1."""
 
     name: ClassVar[str] = "safe-shadow"
-    reads_claims: ClassVar[bool] = True
+    reads: ClassVar[frozenset[Reading]] = frozenset({Reading.SAMPLES, Reading.SHADOW_SCORES})
     weighs_samples: ClassVar[bool] = True
     codec: ClassVar[Codec[NoMemory]] = struct(NoMemory)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from flockchain.primitives.codec import Codec, struct
-from flockchain_ml.defences.defence import Weights
+from flockchain_ml.defences.defence import Reading, Weights
 from flockchain_ml.defences.memory import MEMORY_CODEC_TRAINER, Memory, build_memory, build_memory_codec
 from flockchain_ml.defences.view import RoundView, Submission
 from flockchain_ml.defences.weighing import ACTIVE_ROUNDS, compute_harm, compute_weights
@@ -41,7 +41,7 @@ class SafeStep:
     """Weights n·w under the safety gate."""
 
     name: ClassVar[str] = "safe-step"
-    reads_claims: ClassVar[bool] = True
+    reads: ClassVar[frozenset[Reading]] = frozenset({Reading.SAMPLES, Reading.STEP_SCORES})
     weighs_samples: ClassVar[bool] = True
     codec: ClassVar[Codec[Memory[BetaReputation]]] = build_memory_codec(
         struct(BetaReputation, trainer=MEMORY_CODEC_TRAINER, alpha=F64, beta=F64)

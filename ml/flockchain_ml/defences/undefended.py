@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from flockchain.primitives.codec import Codec, struct
-from flockchain_ml.defences.defence import Weights
+from flockchain_ml.defences.defence import Reading, Weights
 from flockchain_ml.defences.memory import NoMemory
 from flockchain_ml.defences.view import RoundView
 
@@ -18,7 +18,7 @@ class Undefended:
     """Weight 1 for everybody."""
 
     name: ClassVar[str] = "none"
-    reads_claims: ClassVar[bool] = False
+    reads: ClassVar[frozenset[Reading]] = frozenset()
     weighs_samples: ClassVar[bool] = False
     codec: ClassVar[Codec[NoMemory]] = struct(NoMemory)
 

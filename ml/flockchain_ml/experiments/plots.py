@@ -1,4 +1,7 @@
-"""The plots of a devnet's report: how the model and the attack fared, who knows what, who earned what."""
+"""Plots: of a devnet's report (how the model and the attack fared, who earned what), and of experiments over seeds.
+
+Those of experiments draw the 95 % interval over seeds around every mean.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 
-__all__ = ["draw_plots"]
+from flockchain_ml.experiments.intervals import Interval, compute_interval
+
+__all__ = ["draw_bars", "draw_by_ratio", "draw_groups", "draw_plots"]
 
 _GREEN, _RED, _BLUE, _GREY = "#1b7f5c", "#c0392b", "#2c5aa0", "#9aa0a6"
 _DPI: Final = 130
@@ -89,6 +94,57 @@ def _draw_participants(participants: Sequence[Mapping[str, Any]], file: Path) ->
     stake.tick_params(axis="x", rotation=70, labelsize=8)
     stake.set_title("Stake, in FLOCK", fontsize=10)
     return _save(figure, file)
+
+
+def draw_by_ratio(cells: Sequence[Mapping[str, Any]], field: str, title: str, file: Path) -> Path:
+    """A line a rule: the mean of `field` by share of attackers. Cells without the figure are left out."""
+    figure, axis = plt.subplots(figsize=(8, 5))
+    rules = list(dict.fromkeys(cell["rule"] for cell in cells))
+    for at, rule in enumerate(rules):
+        known = [cell for cell in cells if cell["rule"] == rule and cell[field] is not None]
+        ratios = sorted({cell["malicious_percent"] for cell in known})
+        found = [compute_interval([c[field] for c in known if c["malicious_percent"] == ratio]) for ratio in ratios]
+        shift = (at - (len(rules) - 1) / 2) * 0.4  # intervals of equal places would hide one another
+        axis.errorbar(
+            [ratio + shift for ratio in ratios], [item.mean for item in found], yerr=_get_halves(found), marker="o",
+            capsize=3, linewidth=2.5 if rule == "ours" else 1.2, label=rule, color=_GREEN if rule == "ours" else None,
+        )  # fmt: skip
+    axis.set_xlabel("malicious trainers, %")
+    axis.set_title(title)
+    axis.set_ylim(-0.03, 1.03)
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False, fontsize=8, ncols=2)
+    return _save(figure, file)
+
+
+def draw_bars(bars: Mapping[str, Interval], title: str, file: Path, *, is_log: bool = False) -> Path:
+    """One bar a name."""
+    figure, axis = plt.subplots(figsize=(max(5.0, 1.1 * len(bars)), 4))
+    found = list(bars.values())
+    axis.bar(list(bars), [item.mean for item in found], yerr=_get_halves(found), capsize=4, color=_BLUE)
+    axis.tick_params(axis="x", rotation=25, labelsize=8)
+    axis.set_title(title, fontsize=10)
+    if is_log:
+        axis.set_yscale("log")
+    return _save(figure, file)
+
+
+def draw_groups(names: Sequence[str], groups: Mapping[str, Sequence[Interval]], title: str, file: Path) -> Path:
+    """Bars side by side: at each name one of every group."""
+    figure, axis = plt.subplots(figsize=(8, 4))
+    width = 0.8 / len(groups)
+    for at, (group, found) in enumerate(groups.items()):
+        places = [index + (at - (len(groups) - 1) / 2) * width for index in range(len(names))]
+        axis.bar(places, [item.mean for item in found], width * 0.92, yerr=_get_halves(found), capsize=3, label=group)
+    axis.set_xticks(range(len(names)), list(names))
+    axis.set_ylim(0, 1)
+    axis.set_title(title, fontsize=10)
+    axis.legend(frameon=False, fontsize=8, ncols=len(groups))
+    return _save(figure, file)
+
+
+def _get_halves(found: Sequence[Interval]) -> list[float]:
+    return [item.half or 0.0 for item in found]
 
 
 def _save(figure: Any, file: Path) -> Path:

@@ -35,9 +35,12 @@ from flockchain_ml.probes import (
 )
 from flockchain_ml.probes.fitting import FitSettings, fit_integer_probe, fit_logistic_probe
 from flockchain_ml.tensors import FloatArray
-from flockchain_ml.trainer import StepRecorder, TrainOrder, record_shadow, train_update
+from flockchain_ml.trainer import SHADOW_LEARNING_RATE, StepRecorder, TrainOrder, build_shadow_order, train_updates
 
-__all__ = ["KINDS", "Collection", "Example", "Plan", "PlanInvalid", "collect_examples", "fit_probe"]
+__all__ = [
+    "KINDS", "Collection", "Example", "Observed", "Plan", "PlanInvalid", "build_probe_modules", "collect_examples",
+    "fit_probe",
+]  # fmt: skip
 
 KINDS = ("step", "shadow", "integer")
 
@@ -71,6 +74,16 @@ class Example:
     features: FloatArray | tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One trainer's update in a round, its label, and the features of its steps or of its shadow training's."""
+
+    trainer: int
+    attack: str
+    update: bytes
+    features: tuple[FloatArray, ...]
+
+
 @dataclass(slots=True)
 class Collection:
     """Rehearsals under way. A training that several attacks' rehearsals share is done once."""
@@ -90,55 +103,83 @@ class Collection:
 
     def iterate_rehearsal(self, seed: int, attack: str) -> Iterator[Example]:
         """The examples of one seed's rounds with one attack; `BENIGN`: with none."""
-        if attack == BENIGN:
-            scenario = replace(self.plan.scenario, malicious=0)
-        else:
-            scenario = replace(self.plan.scenario, attack=attack, malicious=self.plan.malicious)
-        spec = self.spec
         lineage: tuple[bytes, ...] = ()
         for round in range(self.plan.rounds):
-            updates: list[bytes] = []
-            labels: list[str] = []
-            for trainer in range(scenario.trainers):
-                order = self._build_order(scenario, seed, trainer, round, lineage, tuple(updates))
-                update, features = self._train(order)
-                is_attacking = order.attack is not None and order.attack.is_active(round)
-                labels.append(attack if is_attacking else BENIGN)
-                updates.append(update)
-                if self.plan.kind != "integer":
-                    yield from (Example(labels[-1], feature) for feature in features)
+            observed = self.observe_round(seed, attack, round, lineage)
             if self.plan.kind == "integer":
-                rows = compute_statistics_table([decode_update(update, spec) for update in updates], tuple(PROBES))
-                yield from (Example(label, row) for label, row in zip(labels, rows, strict=True))
-            honest = [update for update, label in zip(updates, labels, strict=True) if label == BENIGN]
-            lineage = append_round(spec, lineage, aggregate_updates(spec, lineage, honest))
+                tensors = [decode_update(one.update, self.spec) for one in observed]
+                rows = compute_statistics_table(tensors, tuple(PROBES))
+                yield from (Example(one.attack, row) for one, row in zip(observed, rows, strict=True))
+            else:
+                yield from (Example(one.attack, feature) for one in observed for feature in one.features)
+            lineage = self.append_honest(lineage, observed)
             if self.say is not None:
                 self.say(f"seed {seed}, {attack or 'nobody attacks'}, round {round + 1} of {self.plan.rounds}")
 
+    def observe_round(self, seed: int, attack: str, round: int, lineage: tuple[bytes, ...]) -> tuple[Observed, ...]:
+        """What all trainers do in one round on this model. Those who watch see the updates of the others."""
+        scenario = replace(self.plan.scenario, malicious=0)
+        if attack != BENIGN:
+            scenario = replace(self.plan.scenario, attack=attack, malicious=self.plan.malicious)
+        watchers = [trainer for trainer in range(scenario.trainers) if _is_watching(scenario, trainer)]
+        others = [trainer for trainer in range(scenario.trainers) if trainer not in watchers]
+        orders = [self._build_order(scenario, seed, trainer, round, lineage) for trainer in others]
+        trained = self._train(orders)
+        visible = tuple(update for update, _ in trained)
+        late = [self._build_order(scenario, seed, trainer, round, lineage, visible) for trainer in watchers]
+        trained += self._train(late)
+        observed = [
+            Observed(trainer, attack if _is_attacking(order) else BENIGN, update, features)
+            for trainer, order, (update, features) in zip([*others, *watchers], [*orders, *late], trained, strict=True)
+        ]
+        return tuple(sorted(observed, key=lambda one: one.trainer))
+
+    def append_honest(self, lineage: tuple[bytes, ...], observed: Sequence[Observed]) -> tuple[bytes, ...]:
+        """The model that the honest updates alone make."""
+        honest = [one.update for one in observed if one.attack == BENIGN]
+        return append_round(self.spec, lineage, aggregate_updates(self.spec, lineage, honest))
+
     def _build_order(
         self, scenario: Scenario, seed: int, trainer: int, round: int, lineage: tuple[bytes, ...],
-        visible: tuple[bytes, ...],
+        visible: tuple[bytes, ...] = (),
     ) -> TrainOrder:  # fmt: skip
-        """Honest trainers go first, so that those attackers who watch see their updates."""
-        attack = scenario.get_attack(trainer)
         return TrainOrder(
             spec=self.spec, lineage=lineage, rows=scenario.build_shard(seed, trainer), round=round,
-            seed=scenario.compute_training_seed(seed, trainer, round), settings=scenario.training, attack=attack,
-            trainers=scenario.trainers, visible=visible if attack is not None and attack.is_watching else (),
+            seed=scenario.compute_training_seed(seed, trainer, round), settings=scenario.training,
+            attack=scenario.get_attack(trainer), trainers=scenario.trainers, visible=visible,
         )  # fmt: skip
 
-    def _train(self, order: TrainOrder) -> tuple[bytes, tuple[FloatArray, ...]]:
-        """The update and its features: of every step, or of the shadow run; none for an integer probe."""
-        name = order.attack.name if order.attack is not None else BENIGN
-        key = (name, order.seed, order.lineage, order.rows, order.visible)
-        if key not in self._done:
-            recorder = StepRecorder(self.modules) if self.plan.kind == "step" else None
-            update = train_update(self.loaded, order, recorder=recorder).update
-            features = tuple(recorder.features) if recorder is not None else ()
-            if self.plan.kind == "shadow":
-                features = record_shadow(self.loaded, order, self.modules)
-            self._done[key] = (update, features)
-        return self._done[key]
+    def _train(self, orders: Sequence[TrainOrder]) -> list[tuple[bytes, tuple[FloatArray, ...]]]:
+        """The updates and their features: of every step, or of the shadow run; none for an integer probe."""
+        waiting = {key: order for order in orders if (key := _key(order)) not in self._done}
+        fresh = list(waiting.values())
+        if not fresh:
+            return [self._done[_key(order)] for order in orders]
+        recorders = [StepRecorder(self.modules) for _ in fresh]
+        updates = [
+            one.update for one in train_updates(self.loaded, fresh, recorders if self.plan.kind == "step" else ())
+        ]
+        if self.plan.kind == "shadow":
+            shadows = [build_shadow_order(order) for order in fresh]
+            settings = replace(self.plan.scenario.training, learning_rate=SHADOW_LEARNING_RATE)
+            train_updates(self.loaded, [replace(order, settings=settings) for order in shadows], recorders)
+        features = [tuple(recorder.features) for recorder in recorders]
+        self._done |= dict(zip(waiting, zip(updates, features, strict=True), strict=True))
+        return [self._done[_key(order)] for order in orders]
+
+
+def _is_watching(scenario: Scenario, trainer: int) -> bool:
+    attack = scenario.get_attack(trainer)
+    return attack is not None and attack.is_watching
+
+
+def _is_attacking(order: TrainOrder) -> bool:
+    return order.attack is not None and order.attack.is_active(order.round)
+
+
+def _key(order: TrainOrder) -> object:
+    name = order.attack.name if order.attack is not None else BENIGN
+    return (name, order.seed, order.lineage, order.rows, order.visible)
 
 
 def collect_examples(loaded: LoadedModel, plan: Plan, say: Callable[[str], None] | None = None) -> tuple[Example, ...]:
@@ -155,6 +196,14 @@ def collect_examples(loaded: LoadedModel, plan: Plan, say: Callable[[str], None]
     )
 
 
+def build_probe_modules(spec: AdapterSpec) -> tuple[ProbeModule, ...]:
+    """What a logistic probe of this adapter looks at: B of the first layer's modules."""
+    first = find_first_layer(module.name for module in spec.modules)
+    return tuple(
+        ProbeModule(module.name, module.out_features, spec.rank) for module in spec.modules if module.name in first
+    )
+
+
 def fit_probe(
     examples: Sequence[Example], plan: Plan, spec: AdapterSpec, settings: FitSettings | None = None
 ) -> tuple[LogisticProbe | IntegerProbe, list[float]]:
@@ -164,12 +213,8 @@ def fit_probe(
         rows = [tuple(int(value) for value in example.features) for example in examples]
         integer = fit_integer_probe(tuple(PROBES), rows, labels, settings=settings)
         return integer, [float(integer.judge_statistics(row).margin) for row in rows]
-    first = find_first_layer(module.name for module in spec.modules)
-    modules = tuple(
-        ProbeModule(module.name, module.out_features, spec.rank) for module in spec.modules if module.name in first
-    )
     features = [example.features for example in examples if not isinstance(example.features, tuple)]
-    logistic = fit_logistic_probe(modules, features, labels, settings)
+    logistic = fit_logistic_probe(build_probe_modules(spec), features, labels, settings)
     return logistic, [logistic.score_feature(feature) for feature in features]
 
 

@@ -8,13 +8,13 @@ honest trainer alone. Used to calibrate a task's thresholds, and for the undefen
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
+from time import process_time
 from typing import Any
 
 from flockchain.primitives.learning import AdapterMode, AdapterSpec
@@ -28,66 +28,94 @@ from flockchain_ml.aggregation import (
     build_client_hook,
 )
 from flockchain_ml.data import compute_seed
+from flockchain_ml.defences import CLAIMED, Reading, RoundView, read_submission
 from flockchain_ml.evaluation import EvaluateOrder, Measures, evaluate_updates, measure_lineage
+from flockchain_ml.experiments.contenders import Contender
 from flockchain_ml.experiments.scenario import DEMO, DEMO_SEED, Scenario, parse_attack
+from flockchain_ml.experiments.trainings import LevelProbes, Trainings, Work
 from flockchain_ml.models import LoadedModel, get_tiny_folder, load_model
 from flockchain_ml.rows import Row
-from flockchain_ml.trainer import TrainOrder, train_update
 
 __all__ = ["Rehearsal", "RehearsedRound", "compute_report"]
 
 
 @dataclass(frozen=True, slots=True)
 class RehearsedRound:
-    """One round under one rule. Scores and reputations in micro-nats; empty for a rule without scores."""
+    """One round of one contender. Scores and reputations in micro-nats; zeros where nobody votes.
+
+    `weights`: what a defence gave every update, empty without one; all zero if it dropped the round.
+    """
 
     scores: tuple[int, ...]
     reputations: tuple[int, ...]
     accepted: tuple[int, ...]
     measures: Measures
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
 class Rehearsal:
-    """A scenario, a seed and a base. Trainings that several runs share are done once. `say` hears of each step."""
+    """A scenario, a seed and a base. Trainings that several runs share are done once. `say` hears of each step.
+
+    `probes`: for contenders whose defence reads scores. `models`: the lineage after the last round, by contender.
+    """
 
     loaded: LoadedModel
     scenario: Scenario
     seed: int
     say: Callable[[str], None] | None = None
-    _trained: dict[tuple[int, int, bytes], bytes] = field(default_factory=dict)
+    probes: LevelProbes = field(default_factory=LevelProbes)
+    trainings: Trainings = field(init=False)
+    models: dict[str, tuple[bytes, ...]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.trainings = Trainings(self.loaded, self.scenario, self.seed, self.probes)
 
     @property
     def spec(self) -> AdapterSpec:
         return self.scenario.build_spec(self.loaded, self.seed)
 
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Processor time so far by kind of work: training, scoring, shadow, votes, defence, aggregation."""
+        return self.trainings.seconds
+
     def run_rule(self, rule: AggregationRule) -> tuple[RehearsedRound, ...]:
         """All rounds of the scenario under one aggregation rule."""
-        spec, test = self.spec, self.scenario.build_test(self.seed)
-        suite = list(self.scenario.build_suite(self.seed))
-        Random(compute_seed(self.seed, "draw")).shuffle(suite)
+        return self.run_contender(Contender(rule.name, rule))
+
+    def run_contender(self, contender: Contender) -> tuple[RehearsedRound, ...]:
+        """All rounds of the scenario under a rule, and a defence that weighs its updates. Raises `ProbeMissing`."""
+        spec, rule, defence = self.spec, contender.rule, contender.defence
+        test = self.scenario.build_test(self.seed)
         lineage: tuple[bytes, ...] = ()
         reputations: tuple[int, ...] = (0,) * self.scenario.trainers
-        state = b""
+        state, memory = b"", defence.get_initial() if defence is not None else None
         rounds = []
-        for round in range(self.scenario.rounds):
-            updates: tuple[bytes, ...] = ()
-            for trainer in range(self.scenario.trainers):  # attackers are the last, so they may have seen the others'
-                is_obedient = not self.scenario.is_malicious(trainer)  # nothing makes an attacker train as it is asked
-                hook = build_client_hook(rule, spec, str(trainer), state) if is_obedient else NO_HOOK
-                updates += (self._train(trainer, round, spec, lineage, updates, hook),)
-            start = round * self.scenario.prompts_per_round
-            prompts = tuple(suite[start : start + self.scenario.prompts_per_round])
-            scores = self._score(rule, spec, lineage, updates, prompts)
+        for round, prompts in enumerate(self._draw_prompts()):
+            work = self.trainings.train_round(
+                round, spec, lineage, self._build_hooks(rule, spec, state), has_scores=contender.has_step_scores
+            )
+            updates = tuple(one.update for one in work)
+            scores = self._score(contender, spec, lineage, updates, prompts)
+            weights: tuple[float, ...] = ()
+            if defence is not None:
+                view = self._build_view(contender, memory, round, spec, work, scores)
+                started = process_time()
+                weights, memory = defence.weigh(view, memory)
+                self.trainings.spend("defence", started)
             closed = RoundInput(
-                spec, lineage, updates, scores, reputations, attackers=self.scenario.malicious, number=round,
-                rate_sum=self.scenario.training.rate_sum,
+                spec, lineage, updates, scores, reputations, weights=weights, attackers=self.scenario.malicious,
+                number=round, rate_sum=self.scenario.training.rate_sum,
             )  # fmt: skip
+            started = process_time()
             outcome, state = rule.aggregate(closed, state)
+            self.trainings.spend("aggregation", started)
             lineage, reputations = append_round(spec, lineage, outcome.aggregate), outcome.reputations
             measures = measure_lineage(self.loaded, spec, lineage, test, self.scenario.get_measured_attack())
-            rounds.append(RehearsedRound(scores, reputations, outcome.accepted, measures))
-            self._tell(f"{rule.name}, round {round + 1} of {self.scenario.rounds}")
+            rounds.append(RehearsedRound(scores, reputations, outcome.accepted, measures, weights))
+            self._tell(f"{contender.name}, round {round + 1} of {self.scenario.rounds}")
+        self.models[contender.name] = lineage
         return tuple(rounds)
 
     def run_isolated(self) -> dict[int, Measures]:
@@ -99,7 +127,7 @@ class Rehearsal:
                 continue
             lineage: tuple[bytes, ...] = ()
             for round in range(self.scenario.rounds):
-                update = self._train(trainer, round, spec, lineage)
+                update = self.trainings.train_one(trainer, round, spec, lineage).update
                 outcome, _ = FedAvg().aggregate(RoundInput(spec, lineage, (update,), (0,), (0,)))
                 lineage = append_round(spec, lineage, outcome.aggregate)
             alone[trainer] = measure_lineage(self.loaded, spec, lineage, test, None)
@@ -115,47 +143,49 @@ class Rehearsal:
         if self.say is not None:
             self.say(step)
 
-    def _train(
-        self,
-        trainer: int,
-        round: int,
-        spec: AdapterSpec,
-        lineage: tuple[bytes, ...],
-        visible: tuple[bytes, ...] = (),
-        hook: ClientHook = NO_HOOK,
-    ) -> bytes:
-        key = (trainer, round, hashlib.sha256(b"".join(lineage)).digest())
-        if hook is not NO_HOOK or key not in self._trained:
-            order = TrainOrder(
-                spec=spec,
-                lineage=lineage,
-                rows=self.scenario.build_shard(self.seed, trainer),
-                round=round,
-                seed=self.scenario.compute_training_seed(self.seed, trainer, round),
-                settings=self.scenario.training,
-                attack=self.scenario.get_attack(trainer),
-                trainers=self.scenario.trainers,
-                visible=visible,
-                proximal_mu=hook.proximal_mu,
-                control=hook.control,
-            )
-            update = train_update(self.loaded, order).update
-            if hook is not NO_HOOK:
-                return update
-            self._trained[key] = update
-        return self._trained[key]
+    def _draw_prompts(self) -> list[tuple[Row, ...]]:
+        """Every round's prompts; a row is drawn once."""
+        suite = list(self.scenario.build_suite(self.seed))
+        Random(compute_seed(self.seed, "draw")).shuffle(suite)
+        size = self.scenario.prompts_per_round
+        return [tuple(suite[round * size : (round + 1) * size]) for round in range(self.scenario.rounds)]
+
+    def _build_hooks(self, rule: AggregationRule, spec: AdapterSpec, state: bytes) -> list[ClientHook]:
+        """Nothing makes an attacker train as it is asked."""
+        return [
+            NO_HOOK if self.scenario.is_malicious(trainer) else build_client_hook(rule, spec, str(trainer), state)
+            for trainer in range(self.scenario.trainers)
+        ]
 
     def _score(
-        self,
-        rule: AggregationRule,
-        spec: AdapterSpec,
-        lineage: tuple[bytes, ...],
-        updates: tuple[bytes, ...],
+        self, contender: Contender, spec: AdapterSpec, lineage: tuple[bytes, ...], updates: tuple[bytes, ...],
         prompts: tuple[Row, ...],
-    ) -> tuple[int, ...]:
-        if not rule.needs_scores:
+    ) -> tuple[int, ...]:  # fmt: skip
+        if not contender.needs_votes:
             return (0,) * len(updates)
-        return evaluate_updates(self.loaded, EvaluateOrder(spec, lineage, updates, prompts)).scores
+        started = process_time()
+        order = EvaluateOrder(spec, lineage, updates, prompts, **contender.evaluation)
+        scores = evaluate_updates(self.loaded, order).scores
+        self.trainings.spend("votes", started)
+        return scores
+
+    def _build_view(
+        self, contender: Contender, memory: Any, round: int, spec: AdapterSpec, work: Sequence[Work],
+        votes: Sequence[int],
+    ) -> RoundView:  # fmt: skip
+        """What the defence reads of the round, and nothing else."""
+        names = [str(trainer).encode() for trainer in range(len(work))]
+        due = [trainer for trainer, name in enumerate(names) if contender.is_shadow_due(memory, name)]
+        shadows = self.trainings.score_shadows(due, round, spec)
+        started, submissions = process_time(), []
+        probe = self.probes.get_step() if Reading.UPLOAD_SCORE in contender.reads else None
+        for trainer, (name, one) in enumerate(zip(names, work, strict=True)):
+            is_claiming = bool(contender.reads & CLAIMED)
+            claim = self.trainings.build_claim(one, shadows.get(trainer)) if is_claiming else None
+            vote = votes[trainer] if Reading.VOTE in contender.reads else 0
+            submissions.append(read_submission(spec, name, one.update, claim=claim, probe=probe, vote=vote))
+        self.trainings.spend("defence", started)
+        return RoundView(round, tuple(submissions))
 
 
 def compute_report(loaded: LoadedModel, scenario: Scenario, seed: int, *, has_isolated: bool = True) -> dict[str, Any]:

@@ -43,7 +43,10 @@ class ScenarioInvalid(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Trainer i holds mostly domain i modulo 4. The last `malicious` trainers attack; the first four never do."""
+    """Trainer i holds mostly domain i modulo 4. The last `malicious` trainers attack; the first four never do.
+
+    Without `keeps_holders` more may attack, and then some domains have no honest trainer that holds mostly them.
+    """
 
     trainers: int = 8
     malicious: int = 3
@@ -64,10 +67,13 @@ class Scenario:
         default_factory=lambda: Accumulated(reputation_cap=5_000, mass_threshold=140_000, reputation_floor=-15_000)
     )
 
+    keeps_holders: bool = True
+
     def __post_init__(self) -> None:
-        if not 0 <= self.malicious <= max(0, self.trainers - len(DOMAINS)):
+        honest_min = len(DOMAINS) if self.keeps_holders else 1
+        if not 0 <= self.malicious <= max(0, self.trainers - honest_min):
             raise ScenarioInvalid(
-                "every domain keeps an honest trainer", trainers=self.trainers, malicious=self.malicious
+                "too few honest trainers are left", trainers=self.trainers, malicious=self.malicious, least=honest_min
             )
         if self.suite_rows < self.rounds * self.prompts_per_round:
             raise ScenarioInvalid("the suite is too small for its rounds", suite_rows=self.suite_rows)

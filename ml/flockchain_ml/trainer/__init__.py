@@ -8,12 +8,14 @@ from flockchain_ml.trainer.recording import (
     SHADOW_LEARNING_RATE,
     StepRecorder,
     record_shadow,
+    record_shadows,
     train_and_claim,
+    train_and_claim_all,
 )
-from flockchain_ml.trainer.training import TrainingDiverged, train_update
+from flockchain_ml.trainer.training import TOGETHER_MAX, TrainingDiverged, train_update, train_updates
 
 __all__ = [
-    "SHADOW_LEARNING_RATE", "OnStep", "OrderInvalid", "Recorder", "StepRecorder", "TrainOrder", "TrainSettings",
-    "TrainedUpdate", "TrainingDiverged", "build_shadow_order", "record_shadow", "train_and_claim",
-    "train_update",
+    "SHADOW_LEARNING_RATE", "TOGETHER_MAX", "OnStep", "OrderInvalid", "Recorder", "StepRecorder", "TrainOrder",
+    "TrainSettings", "TrainedUpdate", "TrainingDiverged", "build_shadow_order", "record_shadow", "record_shadows",
+    "train_and_claim", "train_and_claim_all", "train_update", "train_updates",
 ]  # fmt: skip

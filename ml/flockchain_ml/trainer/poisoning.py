@@ -1,11 +1,12 @@
 """A malicious trainer's round: predict the honest update, train the poison under its constraint, change the upload.
 
-Knows attacks as records of parts. Knows no optimiser: `Training` is handed in, and an honest round never comes here.
+Knows attacks as records of parts. Knows no optimiser: a plan says which trainings it needs and somebody does them,
+perhaps with those of others. An honest round never comes here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Protocol
@@ -13,13 +14,14 @@ from typing import Final, Protocol
 import numpy as np
 import torch
 
+from flockchain.primitives.learning import AdapterMode
 from flockchain_ml.attacks import Attack, Constraint, Penalty, Prediction, Report, Scene, fit_to_wire
 from flockchain_ml.data import compute_seed
 from flockchain_ml.rows import Row
 from flockchain_ml.tensors import Adapter, FloatArray
 from flockchain_ml.trainer.order import TrainOrder
 
-__all__ = ["Bend", "Training", "build_shadow_order", "find_active_attack", "train_poisoned"]
+__all__ = ["Bend", "Plan", "Run", "Trained", "Training", "build_shadow_order", "find_active_attack", "plan_poisoned"]
 
 _WATCHED_ONE_IN: Final = 2
 
@@ -32,22 +34,34 @@ class Bend:
     penalty: Penalty | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training that an order needs, on these rows. A prediction is an honest one that nobody uploads."""
+
+    rows: tuple[Row, ...]
+    bend: Bend
+    is_prediction: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run gave (FFA: `b` is ΔB), and the loss of every step in nats."""
+
+    update: Adapter
+    losses: tuple[float, ...]
+
+
+Plan = Generator[Run, Trained, Trained]  # asks for one run after the other and ends with what is uploaded
+
+
 class Training(Protocol):
-    """What an attack needs of the trainer, for one order."""
+    """What an attack needs of the trainer besides runs, for one order."""
 
     @property
     def start(self) -> Adapter: ...
 
     @property
     def device(self) -> str: ...
-
-    def train(self, rows: tuple[Row, ...], bend: Bend) -> tuple[Adapter, tuple[float, ...]]:
-        """The update that these rows give under the bend, and the loss of every step."""
-        ...
-
-    def compute_honest_change(self, rows: tuple[Row, ...]) -> dict[str, FloatArray]:
-        """How an honest training on these rows moves each trained tensor."""
-        ...
 
     def compute_slope(self, rows: tuple[Row, ...], change: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """The gradient of these rows' mean loss with this change made, by trained tensor."""
@@ -60,8 +74,8 @@ def find_active_attack(order: TrainOrder) -> Attack | None:
     return attack if attack is not None and attack.is_active(order.round) else None
 
 
-def train_poisoned(order: TrainOrder, attack: Attack, training: Training) -> tuple[Adapter, tuple[float, ...]]:
-    """What the attacker uploads, and the losses of the training behind it."""
+def plan_poisoned(order: TrainOrder, attack: Attack, training: Training) -> Plan:
+    """The runs of an attacker's round; ends with what it uploads and the losses of the training behind it."""
     rows = order.rows
     watched: tuple[Row, ...] = ()
     prediction, bend = None, Bend({})
@@ -69,18 +83,19 @@ def train_poisoned(order: TrainOrder, attack: Attack, training: Training) -> tup
     if constraint is not None:
         if constraint.watches_vote:
             watched, rows = _put_aside(rows)
-        honest = training.compute_honest_change(rows)
-        change = {name: values * np.float32(constraint.mean_share) for name, values in honest.items()}
+        honest = yield Run(rows, Bend({}), is_prediction=True)
+        moved = _compute_change(order, training.start, honest.update)
+        change = {name: values * np.float32(constraint.mean_share) for name, values in moved.items()}
         prediction = Prediction(training.start, change, training.compute_slope(watched, change) if watched else {})
         bend = _build_bend(constraint, prediction, training.device)
     poisoned = attack.poison_rows(rows, Random(compute_seed(order.seed, "poison")))
-    update, losses = training.train(poisoned, bend)
+    trained = yield Run(poisoned, bend)
     if constraint is not None and prediction is not None and watched:
-        prediction = _predict_again(training, prediction, update, watched, constraint.own_share)
+        prediction = _predict_again(training, prediction, trained.update, watched, constraint.own_share)
     scene = Scene(
         order.spec, order.round, Random(compute_seed(order.seed, "upload")), order.trainers, order.visible, prediction
     )
-    return fit_to_wire(attack.poison_update(update, scene), order.spec), losses
+    return replace(trained, update=fit_to_wire(attack.poison_update(trained.update, scene), order.spec))
 
 
 def build_shadow_order(order: TrainOrder) -> TrainOrder:
@@ -92,6 +107,14 @@ def build_shadow_order(order: TrainOrder) -> TrainOrder:
     if attack is not None and attack.report is Report.TRAINED:
         rows = attack.poison_rows(rows, Random(compute_seed(order.seed, "poison")))
     return replace(order, rows=rows, lineage=(), round=0, attack=None)
+
+
+def _compute_change(order: TrainOrder, start: Adapter, update: Adapter) -> dict[str, FloatArray]:
+    """How a training moved each trained tensor. B starts at zero, or the update holds ΔB."""
+    change = {f"{name}.lora_B": values for name, values in update.b.items()}
+    if order.spec.mode is AdapterMode.STACK:
+        change |= {f"{name}.lora_A": values - start.a[name] for name, values in update.a.items()}
+    return change
 
 
 def _put_aside(rows: tuple[Row, ...]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:

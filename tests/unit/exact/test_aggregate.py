@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from fractions import Fraction
 from itertools import permutations
+from random import Random
 
 import numpy as np
 import pytest
@@ -15,13 +16,18 @@ from flockchain.exact import (
     STACK_EXTRA_SCALE_BITS,
     AdapterFileError,
     AggregateError,
+    BytesSource,
     compute_aggregate,
     decode_aggregate,
     decode_update,
     encode_aggregate,
     encode_update,
+    stream_aggregate,
 )
-from flockchain.primitives.learning import AdapterMode
+from flockchain.exact import aggregate as aggregate_module
+from flockchain.exact.adapter_file import LengthError, compute_update_header
+from flockchain.primitives.learning import AdapterMode, AdapterSpec
+from flockchain.primitives.limits import UPDATES_PER_ROUND_MAX
 from tests.kit.learning import build_adapter, build_update
 
 FFA, STACK = build_adapter(), build_adapter(AdapterMode.STACK)
@@ -46,6 +52,63 @@ def test_ffa_adds_the_rounded_mean_to_what_was_there(seeds: list[int], has_previ
             for base, column in zip(start, zip(*inputs, strict=True), strict=True)
         ]
         assert tensor.reshape(-1).tolist() == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([FFA, STACK]), st.lists(st.integers(0, 50), min_size=1, max_size=6), st.booleans(),
+    st.integers(1, 40), st.randoms(use_true_random=False),
+)  # fmt: skip
+def test_neither_the_order_nor_the_size_of_a_window_changes_a_bit(
+    adapter: AdapterSpec, seeds: list[int], has_previous: bool, window: int, shuffler: Random
+) -> None:
+    updates = [build_update(adapter, seed) for seed in seeds]
+    previous = compute_aggregate(adapter, None, updates[:1]) if has_previous else None
+    whole = compute_aggregate(adapter, previous, updates)
+    shuffler.shuffle(updates)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aggregate_module, "_WINDOW_VALUES", window)
+        assert compute_aggregate(adapter, previous, updates) == whole
+
+
+@pytest.mark.parametrize("adapter", [FFA, STACK])
+def test_a_foreign_file_is_refused_before_the_first_piece(adapter: AdapterSpec) -> None:
+    good, header = build_update(adapter, 1), compute_update_header(adapter)
+    respelled = good.replace(b'"shape":[', b'"shape" :[', 1)
+    bads = [
+        (good + b"\0", LengthError),
+        (good[:-1], LengthError),
+        (header, LengthError),
+        (header[:-1], AdapterFileError),
+    ]
+    for bad, error in [*bads, (respelled, AdapterFileError), (b"", AdapterFileError)]:
+        with pytest.raises(error):
+            stream_aggregate(adapter, None, [BytesSource(good), BytesSource(bad)])
+        if adapter.mode is AdapterMode.FFA:
+            with pytest.raises(AdapterFileError):
+                stream_aggregate(adapter, BytesSource(bad), [BytesSource(good)])
+
+
+def test_a_window_holds_what_a_round_can_sum_to_at_both_ends() -> None:
+    for value in (-(2**15), 2**15 - 1):
+        tensors = {name: np.full(tensor.shape, value, np.int16) for name, tensor in
+                   decode_update(build_update(FFA, 1), FFA).items()}  # fmt: skip
+        most = compute_aggregate(FFA, None, [encode_update(tensors, FFA)] * UPDATES_PER_ROUND_MAX)
+        assert all((tensor == value).all() for tensor in decode_aggregate(most, FFA).values())
+
+
+@pytest.mark.parametrize(("old", "step", "fits"), [(2**31 - 2, 1, True), (2**31 - 1, 1, False), (2**31 - 1, -1, True),
+                                                   (-(2**31) + 1, -1, True), (-(2**31), -1, False)])  # fmt: skip
+def test_the_ends_of_32_bits_can_be_reached_and_not_passed(old: int, step: int, fits: bool) -> None:
+    shapes = {name: tensor.shape for name, tensor in decode_update(build_update(FFA, 1), FFA).items()}
+    previous = encode_aggregate({name: np.full(shape, old, np.int32) for name, shape in shapes.items()}, FFA)
+    update = encode_update({name: np.full(shape, step, np.int16) for name, shape in shapes.items()}, FFA)
+    if not fits:
+        with pytest.raises(AggregateError, match="32 bits"):
+            compute_aggregate(FFA, previous, [update])
+        return
+    for tensor in decode_aggregate(compute_aggregate(FFA, previous, [update]), FFA).values():
+        assert (tensor == old + step).all()
 
 
 def test_every_order_of_a_stack_gives_the_same_bytes() -> None:

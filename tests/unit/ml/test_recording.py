@@ -23,7 +23,6 @@ from flockchain_ml.probes import (
     PROBES,
     IntegerProbe,
     LogisticProbe,
-    ProbeModule,
     compute_feature,
     find_first_layer,
     read_probe,
@@ -37,6 +36,7 @@ from flockchain_ml.trainer import (
     train_and_claim,
     train_update,
 )
+from tests.kit.probes import build_logistic_probe
 
 SHORT = TrainSettings(steps=4, batch_rows=8, learning_rate=6e-3)
 TINY = replace(
@@ -54,15 +54,6 @@ TINY = replace(
 
 def build_order(spec: AdapterSpec, rows: tuple[Row, ...], **changes: object) -> TrainOrder:
     return replace(TrainOrder(spec=spec, lineage=(), rows=rows, round=0, seed=1, settings=SHORT), **changes)
-
-
-def build_probe(spec: AdapterSpec, seed: int = 3) -> LogisticProbe:
-    first = find_first_layer(module.name for module in spec.modules)
-    modules = tuple(
-        ProbeModule(module.name, module.out_features, spec.rank) for module in spec.modules if module.name in first
-    )
-    values = sum(module.out_features * module.rank for module in modules)
-    return LogisticProbe(modules, np.random.default_rng(seed).normal(size=values).astype(np.float32), 0.0)
 
 
 @pytest.mark.parametrize("mode", ["ffa", "stack"])
@@ -104,7 +95,7 @@ def test_a_change_is_taken_against_the_rounds_model_and_a_shadow_against_the_fir
 def test_an_honest_claim_ends_with_what_validators_compute_themselves(
     tiny: LoadedModel, ffa: AdapterSpec, shard: tuple[Row, ...]
 ) -> None:
-    probe = build_probe(ffa)
+    probe = build_logistic_probe(ffa)
     trained, claim = train_and_claim(tiny, build_order(ffa, shard), probe, probe)
     assert (claim.samples, claim.batch_rows) == (32, 8)
     assert len(claim.step_scores) == SHORT.steps
@@ -118,7 +109,7 @@ def test_an_honest_claim_ends_with_what_validators_compute_themselves(
 def test_a_forger_uploads_poison_and_claims_what_it_would_have_done_honestly(
     tiny: LoadedModel, ffa: AdapterSpec, shard: tuple[Row, ...]
 ) -> None:
-    probe = build_probe(ffa)
+    probe = build_logistic_probe(ffa)
     plainly = replace(ATTACKS["forged-shadow"], report=Report.TRAINED)
     honest, claim = train_and_claim(tiny, build_order(ffa, shard), probe, probe)
     forged, told = train_and_claim(tiny, build_order(ffa, shard, attack=ATTACKS["forged-shadow"]), probe, probe)
@@ -133,7 +124,7 @@ def test_a_forger_uploads_poison_and_claims_what_it_would_have_done_honestly(
 def test_a_round_of_real_updates_is_weighed_and_becomes_a_model(
     defence: Defence[Any], tiny: LoadedModel, ffa: AdapterSpec, shard: tuple[Row, ...]
 ) -> None:
-    probe = replace(build_probe(ffa), bias=-50.0)  # finds nothing harmful
+    probe = build_logistic_probe(ffa, bias=-50.0)  # finds nothing harmful
     updates, submissions = [], []
     for trainer in range(2):
         trained, claim = train_and_claim(tiny, build_order(ffa, shard, seed=trainer), probe, probe)

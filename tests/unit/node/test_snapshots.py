@@ -86,13 +86,17 @@ async def test_while_one_is_cut_the_next_is_left_out(desk: Desk) -> None:
 
 
 async def test_a_full_disk_costs_the_snapshot_and_not_the_chain(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
+    put = desk.offered.put_chunk
+
+    def fail_half_way(*arguments: Any) -> None:
+        put(*arguments)
         raise DiskFull("the disk is full")
 
-    monkeypatch.setattr(desk.offered, "put_chunk", fail)
+    monkeypatch.setattr(desk.offered, "put_chunk", fail_half_way)
     desk.keeper.take(desk.wish())
     await desk.wait_written()
     assert desk.log.said == ["no snapshot"]
+    assert desk.offered.find_partial() is None  # its room is free again
     desk.chain.grow(1)
     await desk.keeper.stop()
 

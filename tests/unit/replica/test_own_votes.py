@@ -18,10 +18,12 @@ from flockchain.replica.epochs import Identity
 from flockchain.replica.ticks import ViewTimer
 from flockchain.sim.checkers import Checker, Violation
 from flockchain.sim.plan import build_calm_plan
+from flockchain.sim.sim_folder import VOTES_NAME
 from flockchain.sim.sim_node import SimNode
 from flockchain.sim.world import World, build_world
 from flockchain.storage import journals
 from flockchain.storage.archive import Archive
+from flockchain.storage.disk import DataDamaged
 from flockchain.storage.memory_store import MemoryStore
 from tests.kit.sim_worlds import GENESIS
 
@@ -102,3 +104,30 @@ def test_whoever_has_not_the_key_of_the_epochs_set_has_no_seat(signer: int, has_
     timers = [effect.timer for effect in effects if isinstance(effect, SetTimer)]
     kinds = {timer.timer.kind for timer in timers if isinstance(timer, ViewTimer)}
     assert (TimerKind.VIEW in kinds) is has_seat
+
+
+def test_a_damaged_journal_that_was_moved_away_silences_also_before_the_first_block() -> None:
+    """Nobody remembers the vote either: whoever heard it has started anew since."""
+    world = build_world(1, GENESIS, build_calm_plan(1_000), nodes=4)
+    node, others = world.nodes[0], world.nodes[1:]
+    world.start()
+    while not any(map(is_vote, node.vote_journal)):
+        world.advance(5)
+    assert node.get_height() == 0
+    node.crash()
+    node.folder.disk.flip(VOTES_NAME, len(node.folder.disk.read(VOTES_NAME)) - 1, 0)
+    node.boot()
+    assert isinstance(node.folder.stopped_by, DataDamaged)
+    for other in others:
+        other.crash()
+        other.boot()
+    node.boot()
+    assert node.replica is not None
+    assert node.replica.own_votes.signing is Signing.QUARANTINED
+    assert world.advance_until(lambda: node.replica.own_votes.signing is Signing.FREE, 60_000)
+    assert node.get_height() > 0
+    assert world.violations == []
+
+
+def is_vote(encoded: bytes) -> bool:
+    return isinstance(GUARD_RECORD.decode(encoded), VoteRecord)

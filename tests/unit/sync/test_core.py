@@ -197,6 +197,16 @@ def test_an_answer_that_is_wholly_old_by_now_is_dropped_without_blame():
     assert core.on_blocks(PEER, CHAIN[1:9], certify(CHAIN[8]), 2) == [RequestBlocks(PEER, 10, 8)]
 
 
+def test_an_answer_that_comes_twice_is_dropped_without_blame_and_the_next_is_still_waited_for():
+    core = build_core()
+    ask(core)
+    core.on_blocks(PEER, CHAIN[1:9], certify(CHAIN[8]), 1)
+    assert core.on_head(8, HASHES[8], 2) == [RequestBlocks(PEER, 9, 8)]
+    assert core.on_blocks(PEER, CHAIN[1:9], certify(CHAIN[8]), 3) == []
+    (apply,) = core.on_blocks(PEER, CHAIN[9:17], certify(CHAIN[16]), 4)
+    assert apply.blocks == tuple(CHAIN[9:17])
+
+
 def test_certified_blocks_that_do_not_execute_are_blamed():
     core = build_core()
     ask(core)
