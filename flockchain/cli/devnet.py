@@ -30,6 +30,9 @@ def up(
     model: Annotated[
         Path | None, typer.Option("--model", metavar="DIR", help="With --rounds 0: what the nodes' evaluators hold.")
     ] = None,
+    search_triggers: Annotated[
+        bool, typer.Option("--search-triggers", help="Evaluators look for backdoors, too.")
+    ] = False,
     guests: Annotated[int, typer.Option("--guests", min=0, help="Trainers whose places are left for you.")] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of keys, data and training.")] = 7,
     home: Annotated[Path, typer.Option("--home", metavar="DIR", help="Folder for everything.")] = Path(".devnet"),
@@ -48,7 +51,9 @@ def up(
     if rounds:
         require_learning_side("devnet up")
     folder = home.resolve()
-    settings = DevnetSettings(folder, validators, trainers, rounds, parse_attack(attack), seed, model, guests)
+    settings = DevnetSettings(
+        folder, validators, trainers, rounds, parse_attack(attack), seed, model, guests, search_triggers
+    )
     if folder.exists() and any(folder.iterdir()) and not force:
         raise AlreadyThere("there is a devnet in this folder", home=home)
     written = report or folder / "report.json"

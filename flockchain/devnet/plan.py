@@ -57,6 +57,7 @@ class DevnetSettings:
     seed: int
     model: Path | None = None  # without rounds: the base model that each node's evaluator holds; none: no evaluators
     guests: int = 0  # of the trainers: the first ones have their places and accounts, and are started by somebody else
+    searches_triggers: bool = False  # whether evaluators look for backdoors beside scoring on clean prompts
 
 
 @dataclass(frozen=True, slots=True)

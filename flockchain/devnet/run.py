@@ -188,6 +188,7 @@ def _start_evaluators(devnet: _Devnet, model: Path) -> None:
     for node in devnet.plan.nodes:
         name = node.name.replace("validator", "evaluator")
         arguments = ["evaluator", "run", "--listen", node.evaluator_address, "--model", str(model)]
+        arguments += ["--search-triggers"] if devnet.plan.settings.searches_triggers else []
         devnet.start_worker(name, _WORKERS, arguments)
         devnet.workers.append(name)
 

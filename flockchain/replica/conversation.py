@@ -201,14 +201,16 @@ class Conversation:
         self._replica.on_new_work()
 
     def _is_in_our_name(self, message: wire.PeerMessage) -> bool:
-        """Whether this is a vote or a proposal by our key: what is really ours needs nobody to bring it to us."""
+        """Whether this may be a vote or a proposal by our key: what is really ours needs nobody to bring it to us."""
         core_ = self._replica.core
         me = core_.validators.get_index_of(self._replica.participant.identity.account)
         if isinstance(message, wire.VoteMessage):
             return message.vote.signer == me  # of any epoch: neighbours may be in another one than we are
         if isinstance(message, wire.ProposalMessage):
             proposal = message.proposal
-            return proposal.block.header.epoch == core_.epoch and core_.get_leader(proposal.view) == me
+            epoch = proposal.block.header.epoch
+            is_led_by_us = epoch > core_.epoch or core_.get_leader(proposal.view) == me  # of an epoch to come: perhaps
+            return me is not None and epoch >= core_.epoch and is_led_by_us
         return False
 
     def _on_learning(self, peer: NodeId, message: wire.LearningMessage) -> None:

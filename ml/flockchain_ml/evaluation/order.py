@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flockchain.primitives.errors import Fault, InvalidInput
 from flockchain.primitives.learning import AdapterSpec
+from flockchain_ml.evaluation.trigger_search import Finding, TriggerSearch
 from flockchain_ml.rows import Row
 
 __all__ = ["EvaluateOrder", "Evaluation", "LossNotFinite", "OnRows", "OrderInvalid"]
@@ -24,13 +25,17 @@ class LossNotFinite(Fault):
 
 @dataclass(frozen=True, slots=True)
 class EvaluateOrder:
-    """A closed round: the model so far, its well-formed updates, and the drawn prompts in the draw's order."""
+    """A closed round: the model so far, its well-formed updates, and the drawn prompts in the draw's order.
+
+    `search`: whether, and how, to look for a trigger that these updates teach; who taught it is scored down.
+    """
 
     spec: AdapterSpec
     lineage: tuple[bytes, ...]
     updates: tuple[bytes, ...]
     rows: tuple[Row, ...]
     batch_rows: int = 80
+    search: TriggerSearch | None = None
 
     def __post_init__(self) -> None:
         if not self.updates or not self.rows or self.batch_rows < 1:
@@ -44,7 +49,9 @@ class Evaluation:
     """Integers of 1e-6 nat per token. `scores`: leave-one-out, one an update, positive is helpful.
 
     `losses`: of the candidate aggregate of all updates, one a prompt: the evidence behind the scores.
+    `finding`: a trigger that these updates teach, if one was looked for and found.
     """
 
     scores: tuple[int, ...]
     losses: tuple[int, ...]
+    finding: Finding | None = None

@@ -10,6 +10,7 @@ so s_i > 0 says that the others miss client i. Scores of a round add up to zero.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from flockchain.primitives.limits import SCORE_ABS_MAX
 from flockchain_ml.evaluation.candidate import Candidate, build_candidate
 from flockchain_ml.evaluation.losses import compute_losses, compute_losses_with_gradient
 from flockchain_ml.evaluation.order import EvaluateOrder, Evaluation, LossNotFinite, OnRows
+from flockchain_ml.evaluation.trigger_search import Finding, TriggerSearch, search_trigger
 from flockchain_ml.models import (
     LoadedModel,
     Slot,
@@ -50,7 +52,8 @@ def evaluate_updates(loaded: LoadedModel, order: EvaluateOrder, on_rows: OnRows 
             raise
         partial = _evaluate(loaded, order, sound, rows, on_rows)
     by_update = dict(zip(sound, partial.scores, strict=True))
-    return Evaluation(tuple(by_update.get(update, -SCORE_ABS_MAX) for update in order.updates), partial.losses)
+    scores = tuple(by_update.get(update, -SCORE_ABS_MAX) for update in order.updates)
+    return Evaluation(scores, partial.losses, partial.finding)
 
 
 def compute_exact_scores(loaded: LoadedModel, order: EvaluateOrder) -> tuple[int, ...]:
@@ -88,7 +91,27 @@ def _evaluate(
     if not (np.isfinite(losses).all() and np.isfinite(gates).all()):
         raise LossNotFinite("the candidate gives no finite loss", updates=len(updates))
     scores = tuple(_round_to_micro(score) for score in _compute_first_order(gates))
-    return Evaluation(scores, tuple(_round_to_micro(loss) for loss in losses))
+    finding = None
+    if order.search is not None:
+        finding = search_trigger(
+            loaded, order.spec, order.lineage, candidate, rows, order.search, _compute_search_seed(updates)
+        )
+        scores = _punish(scores, finding, order.search)
+    return Evaluation(scores, tuple(_round_to_micro(loss) for loss in losses), finding)
+
+
+def _punish(scores: tuple[int, ...], finding: Finding | None, search: TriggerSearch) -> tuple[int, ...]:
+    """Scores with the penalty of whoever taught what was found."""
+    guilty = finding.guilty if finding is not None else ()
+    return tuple(
+        max(-SCORE_ABS_MAX, score - search.penalty) if index in guilty else score for index, score in enumerate(scores)
+    )
+
+
+def _compute_search_seed(updates: Sequence[bytes]) -> int:
+    """Nobody knows it before the last update is there; all who evaluate the same set have the same."""
+    digests = sorted(hashlib.sha256(update).digest() for update in updates)
+    return int.from_bytes(hashlib.sha256(b"".join(digests)).digest()[:8], "big")
 
 
 def _compute_first_order(gates: NDArray[np.float64]) -> list[float]:

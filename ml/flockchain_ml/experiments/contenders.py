@@ -19,6 +19,7 @@ from flockchain_ml.aggregation import (
     FedYogi,
 )
 from flockchain_ml.defences import DEFENCES, AsksShadows, Defence, Reading
+from flockchain_ml.evaluation import TriggerSearch
 from flockchain_ml.experiments.scenario import DEMO
 
 __all__ = ["CONTENDERS", "SERVER_RATES", "Contender"]
@@ -31,7 +32,11 @@ SERVER_RATES: Final[Mapping[str, float]] = {
     FedAdam.name: 1e-2,
 }
 
-_OURS_EVALUATION: Final[Mapping[str, Any]] = {}  # fields of `EvaluateOrder` beside the round itself
+# A trigger's penalty is far beyond this floor, so that honest specialists need not pay for those whom it finds.
+_OURS_RULE: Final = replace(DEMO.rule, reputation_floor=-50_000)
+
+# Fields of `EvaluateOrder` beside the round itself.
+_OURS_EVALUATION: Final[Mapping[str, Any]] = {"search": TriggerSearch()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def _iterate_contenders() -> Iterable[Contender]:
     for name in ("safe-step", "safe-client", "safe-client-upload", "safe-shadow", "safe-evidence", "integer-probe"):
         yield Contender(f"{FedAvg.name}+{name}", FedAvg(), DEFENCES[name])
     yield Contender("accumulated", DEMO.rule)
-    yield Contender("ours", DEMO.rule, evaluation=_OURS_EVALUATION)
+    yield Contender("ours", _OURS_RULE, evaluation=_OURS_EVALUATION)
 
 
 CONTENDERS: Final[Mapping[str, Contender]] = {contender.name: contender for contender in _iterate_contenders()}

@@ -54,9 +54,13 @@ def run_evaluator(
         "127.0.0.1:9750"
     ),
     batch_rows: Annotated[int, typer.Option("--batch-rows", min=1, help="Prompts in one pass of the model.")] = 80,
+    search_triggers: Annotated[
+        bool, typer.Option("--search-triggers", help="Look for backdoors too; all of a task's evaluators should.")
+    ] = False,
     device: DeviceOption = "cpu", threads: ThreadsOption = 1, order_mib: OrderOption = _ORDER_MIB,
 ) -> None:  # fmt: skip
     """Serve evaluations until SIGTERM or Ctrl-C. Holds the model and no key."""
+    from flockchain_ml.evaluation import TriggerSearch
     from flockchain_ml.models import load_model
     from flockchain_ml.worker.evaluator_service import EvaluatorConfig, add_evaluator
     from flockchain_ml.worker.serving import serve
@@ -64,7 +68,7 @@ def run_evaluator(
     _prepare(device)
     loaded = load_model(model, device=device, threads=threads)
     print_note(f"evaluator of base model {loaded.digest.hex()} on {listen}")
-    config = EvaluatorConfig(order_mib, batch_rows)
+    config = EvaluatorConfig(order_mib, batch_rows, TriggerSearch() if search_triggers else None)
     asyncio.run(serve(listen, lambda server: add_evaluator(server, loaded, config)))
 
 

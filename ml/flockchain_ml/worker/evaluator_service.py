@@ -13,7 +13,7 @@ from flockchain.primitives.errors import InvalidInput
 from flockchain.primitives.learning import AdapterMode, AdapterSpec
 from flockchain.primitives.limits import MIB
 from flockchain.v1 import evaluator_pb2, evaluator_pb2_grpc, learning_pb2
-from flockchain_ml.evaluation import EvaluateOrder, Evaluation, LossNotFinite, evaluate_updates
+from flockchain_ml.evaluation import EvaluateOrder, Evaluation, LossNotFinite, TriggerSearch, evaluate_updates
 from flockchain_ml.models import LoadedModel, tokenise_rows
 from flockchain_ml.worker.attachments import Files, receive_files
 from flockchain_ml.worker.failures import answering
@@ -43,10 +43,14 @@ class CandidateMismatch(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class EvaluatorConfig:
-    """What this machine can take: the files of one order, and prompts in one forward."""
+    """What this machine can take: the files of one order, and prompts in one forward; and what it looks for.
+
+    `search`: as of `EvaluateOrder`. A committee's members look alike, or their scores differ where one finds something.
+    """
 
     order_mib_max: int = ORDER_MIB_MAX
     batch_rows: int = 80
+    search: TriggerSearch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class EvaluatorService(evaluator_pb2_grpc.EvaluatorServiceServicer):
     ) -> Callable[[Callable[[Progress], None]], _Judgement]:
         def work(report: Callable[[Progress], None]) -> _Judgement:
             report(("loading", 0, rows))
-            order = _build_order(spec, rows, files, self._config.batch_rows)
+            order = _build_order(spec, rows, files, self._config)
             tokenised = tokenise_rows(self._loaded.tokenizer, [*order.rows], tokens_max=self._loaded.tokens_max)
             tokens = sum(len(row.answer) for row in tokenised)
             report(("scoring", 0, rows))
@@ -116,7 +120,7 @@ def add_evaluator(server: Any, loaded: LoadedModel, config: EvaluatorConfig | No
     evaluator_pb2_grpc.add_EvaluatorServiceServicer_to_server(service, server)
 
 
-def _build_order(spec: AdapterSpec, rows: int, files: Files, batch_rows: int) -> EvaluateOrder:
+def _build_order(spec: AdapterSpec, rows: int, files: Files, config: EvaluatorConfig) -> EvaluateOrder:
     """Everything is decoded and checked against the task's shape before torch sees any of it."""
     model = files.get_all(learning_pb2.ATTACHMENT_ROLE_MODEL)
     updates = files.get_all(learning_pb2.ATTACHMENT_ROLE_UPDATE)
@@ -126,7 +130,7 @@ def _build_order(spec: AdapterSpec, rows: int, files: Files, batch_rows: int) ->
     if compute_aggregate(spec, previous, updates) != files.require_one(learning_pb2.ATTACHMENT_ROLE_CANDIDATE):
         raise CandidateMismatch("the candidate is not the aggregate of the updates", updates=len(updates))
     prompts = decode_prompts(files.require_one(learning_pb2.ATTACHMENT_ROLE_PROMPTS), rows)
-    return EvaluateOrder(spec=spec, lineage=model, updates=updates, rows=prompts, batch_rows=batch_rows)
+    return EvaluateOrder(spec, model, updates, prompts, batch_rows=config.batch_rows, search=config.search)
 
 
 def _build_progress(stage: str, done: int, rows: int) -> Any:
@@ -154,4 +158,6 @@ def _build_result(indexes: tuple[int, ...], judgement: _Judgement) -> Any:
 def _describe(judgement: _Judgement) -> str:
     if judgement.evaluation is None:
         return f"abstained: {judgement.reason}"
-    return f"{len(judgement.evaluation.scores)} updates scored"
+    finding = judgement.evaluation.finding
+    found = f", a trigger found, taught by {len(finding.guilty)}" if finding is not None else ""
+    return f"{len(judgement.evaluation.scores)} updates scored{found}"
