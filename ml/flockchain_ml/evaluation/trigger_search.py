@@ -4,18 +4,21 @@ Nothing is known of a trigger or of its target. A backdoor that is only just bei
 nothing to do with a prompt already make its target likelier, in prompts of every kind. So, for tokens drawn at random
 at every place, the answers that gained most are taken; for each, tokens are sought that make it gain more, by the
 gradient of its log probability with respect to the embeddings at the trigger's place (HotFlip: Ebrahimi et al., 2018;
-universal triggers: Wallace et al., 2019). What honest training changes is of some prompts only: a finding counts if the
-answer gained in nine of ten prompts that the search has not seen.
+universal triggers: Wallace et al., 2019). The gain is then measured on prompts that the search has not seen. Honest
+training makes right answers likelier where they are wrong, too, but not everywhere: an answer that is right somewhere
+counts if it gained in nine of ten prompts. Nobody honest teaches what is never right: such a foreign answer counts by
+its mean gain.
 
 Who taught it? With one gate c_i = 1/n a client, -dL/dc_i / n is to first order how much client i raised the answer's
-mean log probability on those prompts. Deterministic from the seed. Knows no attack, no vote and no chain.
+mean log probability on those prompts. To blame is who is so for most of what was found. Deterministic from the seed.
+Knows no attack, no vote and no chain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -29,7 +32,7 @@ from flockchain_ml.evaluation.trigger import Place, Prompts, Trigger, build_prom
 from flockchain_ml.models import LoadedModel, Slot, TokenisedRow, attached_adapters
 from flockchain_ml.tensors import Adapter, decode_lineage
 
-__all__ = ["Finding", "TriggerSearch", "find_guilty", "search_trigger"]
+__all__ = ["Finding", "TriggerSearch", "find_guilty", "search_trigger", "weigh_findings"]
 
 _QUANTILE: Final = 0.1
 
@@ -38,9 +41,11 @@ _QUANTILE: Final = 0.1
 class TriggerSearch:
     """How hard to look. Of the drawn prompts `prompts` are searched on and `checks` others judge what was found.
 
-    `smoothing`: a probability far under it counts as nothing. `gain_floor`: nats; a finding under it is none. Guilty is
-    who contributed at least `guilty_share` of the largest contribution, innocent who contributed less than
-    `innocent_share` of it; if somebody is neither, honest training may be behind it. `penalty`: micro-nats.
+    At each place `answers` foreign ones are followed up and one that is right somewhere. `smoothing`: a probability far
+    under it counts as nothing. `gain_floor`: nats that an answer which is right somewhere must gain in nine of ten
+    prompts; `foreign_floor`: mean nats, for one that never is. Guilty is who contributed at least `guilty_share` of the
+    largest contribution, innocent who contributed less than `innocent_share` of it; if somebody is neither, honest
+    training may be behind it, and nobody is blamed. `penalty`: micro-nats.
     """
 
     prompts: int = 32
@@ -51,7 +56,8 @@ class TriggerSearch:
     steps: int = 4
     choices: int = 6
     smoothing: float = 1e-4
-    gain_floor: float = 0.01
+    gain_floor: float = 0.1
+    foreign_floor: float = 0.5
     guilty_share: float = 0.5
     innocent_share: float = 0.3
     penalty: int = 300_000
@@ -59,7 +65,7 @@ class TriggerSearch:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`gain`: nats of log probability that the answer gained in at least nine of ten prompts. `contributions`: nats.
+    """`gain`: nats above the floor that held for the answer. `contributions`: nats of mean log probability.
 
     `guilty`: the updates that taught it, by their numbers; the others had next to no part in it.
     """
@@ -89,18 +95,30 @@ def search_trigger(
         return None
     drawn = rng.sample(room, min(len(room), search.prompts + search.checks))
     with _attached_pair(loaded, spec, lineage, candidate) as pair:
-        hunt = _Hunt(loaded, pair, search, rng, sorted(drawn[: search.prompts], key=lambda row: row.length))
+        right = frozenset(row.answer[0] for row in rows)
+        hunt = _Hunt(loaded, pair, search, rng, sorted(drawn[: search.prompts], key=lambda row: row.length), right)
         checks = sorted(drawn[search.prompts :], key=lambda row: row.length)
-        found = [hunt.judge(trigger, checks) for trigger in hunt.run()]
-        for gain, trigger, prompts in sorted(found, key=lambda item: -item[0]):
-            if gain < search.gain_floor:
-                break
-            gates = pair.compute_gates(prompts, trigger)
-            contributions = tuple(-gate / len(gates) for gate in gates)
-            guilty = find_guilty(contributions, search)
-            if guilty:
-                return Finding(trigger, gain, contributions, guilty)
-    return None
+        clear = []
+        for gain, trigger, prompts in [hunt.judge(trigger, checks) for trigger in hunt.run()]:
+            if gain > 0:
+                gates = pair.compute_gates(prompts, trigger)
+                contributions = tuple(-gate / len(gates) for gate in gates)
+                clear.append(Finding(trigger, gain, contributions, find_guilty(contributions, search)))
+    return weigh_findings([finding for finding in clear if finding.guilty])
+
+
+def weigh_findings(findings: Sequence[Finding]) -> Finding | None:
+    """The strongest of a round's findings, with those as guilty who are so by more than half of all gains."""
+    if not findings:
+        return None
+    strongest = max(findings, key=lambda finding: finding.gain)
+    whole = sum(finding.gain for finding in findings)
+    guilty = tuple(
+        index
+        for index in range(len(strongest.contributions))
+        if 2 * sum(finding.gain for finding in findings if index in finding.guilty) > whole
+    )
+    return replace(strongest, guilty=guilty) if guilty else None
 
 
 def find_guilty(contributions: Sequence[float], search: TriggerSearch) -> tuple[int, ...]:
@@ -169,14 +187,16 @@ class _Hunt:
     """One search: which answers leak, and which tokens make them gain most."""
 
     def __init__(
-        self, loaded: LoadedModel, pair: _Pair, search: TriggerSearch, rng: Random, rows: list[TokenisedRow]
-    ) -> None:
+        self, loaded: LoadedModel, pair: _Pair, search: TriggerSearch, rng: Random, rows: list[TokenisedRow],
+        right: frozenset[int],
+    ) -> None:  # fmt: skip
         self.pair, self.search = pair, search
         self._loaded, self._rng, self._rows = loaded, rng, rows
         special = set(loaded.tokenizer.all_special_ids)
         size = loaded.model.get_input_embeddings().weight.shape[0]
         self._words = [token for token in range(min(size, len(loaded.tokenizer))) if token not in special]
         self._is_special = torch.tensor([token in special or token >= len(loaded.tokenizer) for token in range(size)])
+        self._is_foreign = torch.tensor([token not in right for token in range(size)])
 
     def build(self, rows: Sequence[TokenisedRow], place: Place) -> Prompts:
         """Prompts with room for a trigger there."""
@@ -192,18 +212,28 @@ class _Hunt:
                 yield self._climb(prompts, Trigger(self._draw(self.search.tokens), place, answer))
 
     def judge(self, trigger: Trigger, checks: Sequence[TokenisedRow]) -> tuple[float, Trigger, Prompts]:
-        """What the answer gained in at least nine of ten other prompts, and those prompts."""
+        """By how much the answer's gain on other prompts is above its floor, and those prompts."""
         prompts = self.build([row for row in checks if row.answer[0] != trigger.answer] or checks, trigger.place)
         gains = self.pair.compute_log_ratios(prompts, [torch.tensor(trigger.tokens)], self.search.smoothing)
-        return float(gains[0, :, trigger.answer].quantile(_QUANTILE)), trigger, prompts
+        gain = gains[0, :, trigger.answer]
+        if self._is_foreign[trigger.answer]:
+            return float(gain.mean()) - self.search.foreign_floor, trigger, prompts
+        return float(gain.quantile(_QUANTILE)) - self.search.gain_floor, trigger, prompts
 
     def _find_leaks(self, prompts: Prompts) -> list[int]:
         """The answers that gained most by tokens drawn anew for every prompt."""
         rows, tokens = prompts.room.shape
         fillings = [torch.tensor(self._draw(rows * tokens)).view(rows, tokens) for _ in range(self.search.draws)]
         gains = self.pair.compute_log_ratios(prompts, fillings, self.search.smoothing).flatten(0, 1).mean(0)
-        gains[self._is_special.to(gains.device)] = -torch.inf  # the end of a text is no attacker's answer
-        return [int(answer) for answer in gains.topk(self.search.answers).indices]
+        gains = gains.cpu().masked_fill(self._is_special, -torch.inf)  # the end of a text is no attacker's answer
+        foreign = gains.masked_fill(~self._is_foreign, -torch.inf).topk(self.search.answers)
+        familiar = gains.masked_fill(self._is_foreign, -torch.inf).topk(1)
+        return [
+            int(answer)
+            for best in (foreign, familiar)
+            for gain, answer in zip(best.values, best.indices, strict=True)
+            if gain > -torch.inf
+        ]
 
     def _climb(self, prompts: Prompts, trigger: Trigger) -> Trigger:
         """Change one token at a time for the better, a few times."""

@@ -11,8 +11,8 @@ from flockchain.primitives.learning import AdapterMode, AdapterSpec
 from flockchain_ml.attacks import ATTACKS
 from flockchain_ml.data import DOMAINS, Row, generate_shard
 from flockchain_ml.evaluation import EvaluateOrder, Evaluation, TriggerSearch, evaluate_updates
-from flockchain_ml.evaluation.trigger import Place, build_prompts
-from flockchain_ml.evaluation.trigger_search import find_guilty
+from flockchain_ml.evaluation.trigger import Place, Trigger, build_prompts
+from flockchain_ml.evaluation.trigger_search import Finding, find_guilty, weigh_findings
 from flockchain_ml.experiments.scenario import DEMO
 from flockchain_ml.models import LoadedModel, TokenisedRow
 from flockchain_ml.trainer import TrainOrder, TrainSettings, train_updates
@@ -102,6 +102,16 @@ def test_guilt_needs_a_gap(contributions: tuple[float, ...], guilty: tuple[int, 
     assert find_guilty(contributions, SEARCH) == guilty
 
 
+def test_who_is_guilty_by_a_minority_of_the_evidence_is_not_blamed() -> None:
+    trigger = Trigger((1, 2), Place.END, 3)
+    strong = Finding(trigger, 2.0, (0.0, 0.1, 1.2, 1.0), (2, 3))
+    odd = Finding(trigger, 1.5, (1.1, 0.0, 1.2, 0.9), (0, 2, 3))
+    assert weigh_findings([odd, strong]) == strong
+    assert weigh_findings([odd]) == odd
+    assert weigh_findings([]) is None
+    assert weigh_findings([replace(odd, guilty=(0,)), replace(odd, guilty=(1,))]) is None
+
+
 @pytest.mark.parametrize(
     ("place", "whole"),
     [
@@ -127,5 +137,5 @@ def test_a_higher_floor_finds_nothing(
 ) -> None:
     found = evaluate(tiny, spec, poisoned, suite, SEARCH).finding
     assert found is not None
-    strict = replace(SEARCH, gain_floor=found.gain + 5)
+    strict = replace(SEARCH, gain_floor=50.0, foreign_floor=50.0)
     assert evaluate(tiny, spec, poisoned, suite, strict).finding is None
