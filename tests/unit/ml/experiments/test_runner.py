@@ -90,9 +90,9 @@ def _kill_one_child() -> None:
     """Kill the first process that the runner starts; it is at the first cell."""
     deadline = time.monotonic() + SECONDS_MAX
     while time.monotonic() < deadline:
-        children = multiprocessing.active_children()
+        children = multiprocessing.active_children()  # in no order
         if children:
-            children[0].kill()
+            min(children, key=lambda child: child.pid or 0).kill()
             return
 
 
